@@ -1,0 +1,24 @@
+"""Alembic's entry: runs the migrations against the address that `privacy.database` hands over."""
+
+import importlib
+import pkgutil
+
+import sqlalchemy as sa
+from alembic import context
+
+import identity
+import privacy
+from privacy.database import Base, prepare_engine
+
+for package in (privacy, identity):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if module.name.endswith((".store", ".signing", "privacy.outbox")):
+            importlib.import_module(module.name)
+
+engine = sa.create_engine(context.config.attributes["url"])
+prepare_engine(engine)
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+engine.dispose()

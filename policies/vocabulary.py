@@ -1,0 +1,174 @@
+"""Closed enumerations. Their values go on the wire and into the audit log: they never change."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class LegalBasis(StrEnum):
+    """Why a purpose is lawful. Source: GDPR Art. 6(1)."""
+
+    CONSENT = "consent"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal-obligation"
+    VITAL_INTERESTS = "vital-interests"
+    PUBLIC_TASK = "public-task"
+    LEGITIMATE_INTERESTS = "legitimate-interests"
+
+
+class RetentionClass(StrEnum):
+    """What a person's data is kept for; each class has a key of its own and its own end.
+
+    Source: GDPR Art. 5(1)(e), 17(3); LOPDGDD Art. 32.
+    """
+
+    PROFILE = "profile"
+    CONSENT_EVIDENCE = "consent-evidence"
+    RIGHTS_FILE = "rights-file"
+    SECURITY_TRAIL = "security-trail"
+    BLOCKED_CASE = "blocked-case"
+
+
+class ConsentAction(StrEnum):
+    """What happened to a consent. Source: ISO/IEC TS 27560, W3C DPV 2.3 consent status."""
+
+    REQUESTED = "requested"
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    RENEWED = "renewed"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    INVALIDATED = "invalidated"
+
+
+class ConsentChannel(StrEnum):
+    """By which way the person's word reached us."""
+
+    WEB = "web"
+    API = "api"
+    APP = "app"
+    PHONE = "phone"
+    STORE = "store"
+    POST = "post"
+    IMPORT = "import"
+
+
+class DecisionReason(StrEnum):
+    """Why a check was permitted or denied; `docs/reasons/` explains each."""
+
+    CONSENT_GIVEN = "consent-given"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal-obligation"
+    LEGITIMATE_INTEREST = "legitimate-interest"
+    NO_CONSENT = "no-consent"
+    CONSENT_REFUSED = "consent-refused"
+    CONSENT_WITHDRAWN = "consent-withdrawn"
+    CONSENT_EXPIRED = "consent-expired"
+    NOTICE_CHANGED = "notice-changed"
+    OBJECTED = "objected"
+    RESTRICTED = "restricted"
+    BLOCKED = "blocked"
+    MINOR_WITHOUT_GUARDIAN = "minor-without-guardian"
+    UNVERIFIED_PERSON = "unverified-person"
+    UNKNOWN_PERSON = "unknown-person"
+    UNKNOWN_PURPOSE = "unknown-purpose"
+    PURPOSE_NOT_OF_APPLICATION = "purpose-not-of-application"
+    UNKNOWN_TYPE = "unknown-type"
+    STATE_UNREADABLE = "state-unreadable"
+
+
+class Right(StrEnum):
+    """What a person may ask. Source: GDPR Art. 15 to 22; LOPDGDD Art. 12 to 18."""
+
+    ACCESS = "access"
+    RECTIFICATION = "rectification"
+    ERASURE = "erasure"
+    OBJECTION = "objection"
+    RESTRICTION = "restriction"
+    PORTABILITY = "portability"
+    NO_AUTOMATED_DECISION = "no-automated-decision"
+
+
+class RightsState(StrEnum):
+    """Where a rights request stands."""
+
+    UNVERIFIED = "unverified"
+    OPEN = "open"
+    FULFILLED = "fulfilled"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+class Role(StrEnum):
+    """What a signed-in human may do."""
+
+    PERSON = "person"
+    STAFF = "staff"
+    DPO = "dpo"
+    ADMINISTRATOR = "administrator"
+
+
+class Scope(StrEnum):
+    """What a view demands of its caller. Applications hold the ones with a colon as OAuth scopes."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed-in"
+    DESK = "desk"
+    ADMINISTRATION = "administration"
+    CONSENTS_READ = "consents:read"
+    CONSENTS_WRITE = "consents:write"
+    DECISIONS_EVALUATE = "decisions:evaluate"
+    PSEUDONYMS_WRITE = "pseudonyms:write"
+    PURPOSES_READ = "purposes:read"
+    RIGHTS_READ = "rights:read"
+    RIGHTS_WRITE = "rights:write"
+    AUDIT_READ = "audit:read"
+    REPORTS_READ = "reports:read"
+
+
+class EventTag(StrEnum):
+    """Everything that the audit log can say happened: `capability:subject:action`."""
+
+    AUDIT_LOG_STARTED = "audit:log:started"
+    AUDIT_ERASURE_EXECUTED = "audit:erasure:executed"
+    AUDIT_EXPORT_ISSUED = "audit:export:issued"
+    KEYS_EPOCH_CREATED = "keys:epoch:created"
+    KEYS_EPOCH_DESTROYED = "keys:epoch:destroyed"
+    KEYS_SIGNING_KEY_CREATED = "keys:signing-key:created"
+    SUBJECTS_SUBJECT_CREATED = "subjects:subject:created"
+    SUBJECTS_IDENTIFIER_ADDED = "subjects:identifier:added"
+    SUBJECTS_IDENTIFIER_VERIFIED = "subjects:identifier:verified"
+    SUBJECTS_IDENTIFIER_REMOVED = "subjects:identifier:removed"
+    SUBJECTS_PROFILE_RECTIFIED = "subjects:profile:rectified"
+    SUBJECTS_SUBJECT_ERASED = "subjects:subject:erased"
+    PSEUDONYMS_DOMAIN_CREATED = "pseudonyms:domain:created"
+    PSEUDONYMS_PSEUDONYM_ISSUED = "pseudonyms:pseudonym:issued"
+    REGISTER_REVISION_PUBLISHED = "register:revision:published"
+    CONSENT_CONSENT_GIVEN = "consent:consent:given"
+    CONSENT_CONSENT_REFUSED = "consent:consent:refused"
+    CONSENT_CONSENT_WITHDRAWN = "consent:consent:withdrawn"
+    CONSENT_OBJECTION_MADE = "consent:objection:made"
+    CONSENT_OBJECTION_LIFTED = "consent:objection:lifted"
+    RIGHTS_REQUEST_RECEIVED = "rights:request:received"
+    RIGHTS_REQUEST_VERIFIED = "rights:request:verified"
+    RIGHTS_REQUEST_FULFILLED = "rights:request:fulfilled"
+    RIGHTS_REQUEST_REFUSED = "rights:request:refused"
+    RIGHTS_DATA_DOWNLOADED = "rights:data:downloaded"
+    ACCOUNTS_ACCOUNT_REGISTERED = "accounts:account:registered"
+    ACCOUNTS_ACCOUNT_VERIFIED = "accounts:account:verified"
+    ACCOUNTS_ACCOUNT_CLOSED = "accounts:account:closed"
+    ACCOUNTS_INVITATION_CREATED = "accounts:invitation:created"
+    ACCOUNTS_INVITATION_USED = "accounts:invitation:used"
+    ACCOUNTS_ROLE_GRANTED = "accounts:role:granted"
+    CREDENTIALS_PASSWORD_SET = "credentials:password:set"  # noqa: S105 - an event's name
+    CREDENTIALS_PASSWORD_RESET_REQUESTED = "credentials:password:reset-requested"  # noqa: S105 - an event's name
+    MFA_TOTP_ENROLLED = "mfa:totp:enrolled"
+    MFA_TOTP_REMOVED = "mfa:totp:removed"
+    SESSIONS_SIGN_IN_SUCCEEDED = "sessions:sign-in:succeeded"
+    SESSIONS_SIGN_IN_FAILED = "sessions:sign-in:failed"
+    SESSIONS_SESSION_ENDED = "sessions:session:ended"
+    PROVIDER_CLIENT_ADDED = "provider:client:added"
+    PROVIDER_CODE_ISSUED = "provider:code:issued"
+    PROVIDER_TOKENS_ISSUED = "provider:tokens:issued"
+    PROVIDER_TOKENS_REVOKED = "provider:tokens:revoked"

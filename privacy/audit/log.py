@@ -1,0 +1,195 @@
+"""Writing the log: an entry in the transaction of what it records; what is erased, and its proof."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Protocol
+
+import rfc8785
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from policies.vocabulary import EventTag, RetentionClass
+from privacy.audit import erasure, store
+from privacy.audit.leaf import NONCE_BYTES, Leaf, commitment, encode_leaf
+from privacy.audit.merkle import leaf_hash
+from privacy.clock import rfc3339
+from privacy.events import DEPLOYMENT, Event, Json
+from privacy.ids import Ids, new_id
+from privacy.unit_of_work import UnitOfWork
+
+
+class Sealer(Protocol):
+    """Sealing as the log needs it; `privacy.keys` has the real one."""
+
+    def seal(
+        self,
+        session: Session,
+        holder: str,
+        retention: RetentionClass,
+        where: bytes,
+        plain: bytes,
+        *,
+        at: datetime,
+    ) -> bytes:
+        """Encrypt `plain` under the holder's key for one retention class."""
+        ...
+
+    def open(
+        self, session: Session, holder: str, retention: RetentionClass, where: bytes, sealed: bytes
+    ) -> bytes:
+        """Decrypt what `seal` made for the same place."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureExecuted(Event):
+    """Payloads of the log were erased; the leaf commits to which, and tells nobody.
+
+    Attributes:
+        root: the salted Merkle root over the erased entries.
+    """
+
+    tag: ClassVar[EventTag] = EventTag.AUDIT_ERASURE_EXECUTED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    root: bytes
+
+    @property
+    def leaf_erased(self) -> bytes:
+        """The root, as the leaf's `erased` member."""
+        return self.root
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What an entry commits to: the nonce and the payload that open its commitment."""
+
+    nonce: bytes
+    payload: dict[str, Json]
+
+
+def intake_tag(key: bytes, entry_id: str, leaf: bytes) -> bytes:
+    """Return the proof that this deployment wrote the entry, not somebody with the database.
+
+    HMAC-SHA256 over the 16-byte entry id and the leaf; 32 bytes.
+    """
+    return hmac.digest(key, bytes.fromhex(entry_id) + leaf, hashlib.sha256)
+
+
+def payload_place(entry_id: str) -> bytes:
+    """Return the associated data of an entry's sealed payload."""
+    return f"audit_payload|{entry_id}|1".encode()
+
+
+class AuditLog:
+    """The log as writers see it."""
+
+    def __init__(self, sealer: Sealer, intake_key: bytes) -> None:
+        self._sealer = sealer
+        self._intake_key = intake_key
+
+    def append(
+        self,
+        session: Session,
+        event: Event,
+        evidence: Mapping[str, Json],
+        *,
+        at: datetime,
+        actor: str,
+        ids: Ids,
+    ) -> str:
+        """Write an entry in the caller's transaction and return its entry id.
+
+        The payload is `{at, actor, event, evidence}`, sealed with its nonce under the key of the
+        person concerned for the event's retention class; the leaf holds only a commitment to it.
+        """
+        entry_id = new_id(ids)
+        holder = event.subject_id or DEPLOYMENT
+        payload: dict[str, Json] = {
+            "at": rfc3339(at),
+            "actor": actor,
+            "event": event.ids(),
+            "evidence": dict(evidence),
+        }
+        nonce = ids.random_bytes(NONCE_BYTES)
+        leaf = encode_leaf(
+            Leaf(
+                type=event.tag.value,
+                purpose=event.leaf_purpose,
+                policy_version=event.leaf_policy_version,
+                at=at,
+                c=commitment(nonce, payload),
+                erased=event.leaf_erased,
+            )
+        )
+        sealed = self._sealer.seal(
+            session,
+            holder,
+            event.retention,
+            payload_place(entry_id),
+            nonce + rfc8785.dumps(payload),
+            at=at,
+        )
+        tag = intake_tag(self._intake_key, entry_id, leaf)
+        session.execute(sa.insert(store.Entry).values(entry_id=entry_id, leaf=leaf, intake_tag=tag))
+        session.execute(
+            sa.insert(store.Payload).values(
+                entry_id=entry_id, holder=holder, retention=event.retention.value, sealed=sealed
+            )
+        )
+        session.execute(sa.insert(store.Pending).values(entry_id=entry_id, at=at))
+        return entry_id
+
+    def disclose(self, session: Session, payload: store.Payload) -> Disclosure:
+        """Open an entry's payload.
+
+        Raises:
+            Exception: what the sealer raises where the key is gone or the row was altered.
+        """
+        plain = self._sealer.open(
+            session,
+            payload.holder,
+            RetentionClass(payload.retention),
+            payload_place(payload.entry_id),
+            payload.sealed,
+        )
+        return Disclosure(nonce=plain[:NONCE_BYTES], payload=json.loads(plain[NONCE_BYTES:]))
+
+    def is_ours(self, entry_id: str, leaf: bytes, tag: bytes) -> bool:
+        """Tell whether this deployment wrote the entry."""
+        return hmac.compare_digest(intake_tag(self._intake_key, entry_id, leaf), tag)
+
+    @staticmethod
+    def erase(uow: UnitOfWork, holder: str, retentions: Collection[RetentionClass]) -> int:
+        """Delete a person's payloads of some classes and record the erasure.
+
+        The leaves and every proof stay valid. Joins the caller's transaction, which also destroys
+        the keys. Source: GDPR Art. 17; docs/decisions/0003.
+
+        Returns:
+            How many payloads were erased.
+        """
+        rows = store.payloads_of(uow.session, holder, [r.value for r in retentions])
+        if not rows:
+            return 0
+        named = {
+            leaf_hash(entry.leaf): entry.entry_id
+            for entry in store.entries(uow.session, [row.entry_id for row in rows])
+        }
+        names = list(named)
+        salts = [
+            uow.ids.random_bytes(erasure.SALT_BYTES) for _ in range(erasure.padded_size(len(names)))
+        ]
+        root, openings = erasure.commit(names, salts)
+        erasure_entry_id = uow.record(ErasureExecuted(root=root))
+        store.replace_payloads(
+            uow.session,
+            erasure_entry_id,
+            {named[name]: json.dumps(openings[name].to_json()) for name in names},
+        )
+        return len(names)

@@ -1,0 +1,282 @@
+"""The one bridge between use cases and HTTP: access, parsing, problems, headers.
+
+Deny by default: a view without `@requires` is refused, whoever asks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+from flask import Flask, Response, current_app, g, jsonify, render_template, request
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import NotFound as NoRoute
+from werkzeug.wrappers import Response as BaseResponse
+
+from policies.errors import (
+    DomainError,
+    InsufficientScope,
+    InvalidInput,
+    NotFound,
+    TooManyAttempts,
+    Unauthenticated,
+)
+from policies.vocabulary import Scope
+from privacy.actor import ANONYMOUS, Actor
+from privacy.problems import PROBLEMS
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Paths that answer JSON, take a bearer token and never look at a cookie.
+API_PREFIXES = ("/v1/", "/access/v1/")
+#: Paths that speak OAuth's own form and authenticate the client themselves.
+OAUTH_BACK_CHANNEL = (
+    "/oauth/token",
+    "/oauth/introspect",
+    "/oauth/revoke",
+    "/oauth/userinfo",
+    "/oauth/jwks",
+    "/.well-known/",
+)
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+log = logging.getLogger("placet.http")
+csrf = CSRFProtect()
+
+Authenticator = Callable[[], Actor | None]
+
+
+class MalformedJson(DomainError):
+    """The body is not JSON."""
+
+    code = "malformed-json"
+
+
+class UnsupportedMediaType(DomainError):
+    """The body is of another media type than the one agreed."""
+
+    code = "unsupported-media-type"
+
+
+class InvalidFields(InvalidInput):
+    """Several members are wrong at once.
+
+    Attributes:
+        errors: (dotted path of the member, what is wrong with it), at least one.
+    """
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{f}: {m}" for f, m in errors), field=errors[0][0])
+        self.errors = tuple(errors)
+
+
+def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Demand `scope` of the caller before the view runs."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            current_actor().demand(scope)
+            return view(*args, **kwargs)
+
+        guarded.required_scope = scope  # type: ignore[attr-defined]  # read by the deny-by-default check
+        return guarded
+
+    return decorate
+
+
+def is_api(path: str) -> bool:
+    """Tell whether `path` takes bearer tokens and answers JSON only."""
+    return path.startswith(API_PREFIXES)
+
+
+def current_actor() -> Actor:
+    """Return who sent this request, worked out once per request."""
+    if "actor" not in g:
+        name = "bearer" if is_api(request.path) else "session"
+        authenticate = cast("Authenticator | None", current_app.extensions.get(f"placet.{name}"))
+        g.actor = (authenticate() if authenticate else None) or ANONYMOUS
+    return cast("Actor", g.actor)
+
+
+def authenticate_with(app: Flask, *, bearer: Authenticator, session: Authenticator) -> None:
+    """Wire who turns a bearer token, and who a session cookie, into an `Actor`."""
+    app.extensions["placet.bearer"] = bearer
+    app.extensions["placet.session"] = session
+
+
+def parse_json(schema: Schema) -> Any:  # noqa: ANN401 - what the schema's post_load makes
+    """Return the request's body as `schema` loads it.
+
+    Raises:
+        UnsupportedMediaType: the media type is not application/json.
+        MalformedJson: the body is not one JSON value in UTF-8.
+        InvalidFields: members are missing, unknown or of the wrong type.
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("send Content-Type: application/json")
+    try:
+        body = current_app.json.loads(request.get_data(cache=False))
+    except (ValueError, RecursionError):
+        raise MalformedJson("the body is not one JSON value in UTF-8") from None
+    return load(schema, body)
+
+
+def parse_query(schema: Schema) -> Any:  # noqa: ANN401 - what the schema's post_load makes
+    """Return the query string as `schema` loads it; a repeated parameter is refused.
+
+    Raises:
+        InvalidFields: parameters are unknown, repeated or wrong.
+    """
+    repeated = [(k, "may stand once only") for k, v in request.args.lists() if len(v) > 1]
+    if repeated:
+        raise InvalidFields(repeated)
+    return load(schema, request.args.to_dict())
+
+
+def load(schema: Schema, value: object) -> Any:  # noqa: ANN401 - what the schema's post_load makes
+    """Return `value` as `schema` loads it, with marshmallow's errors as ours.
+
+    Raises:
+        InvalidFields: names every member that is wrong.
+    """
+    try:
+        return schema.load(cast("Mapping[str, Any]", value))
+    except ValidationError as error:
+        raise InvalidFields(list(_flatten(error.messages))) from None
+
+
+def _flatten(messages: object, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(messages, Mapping):
+        found: list[tuple[str, str]] = []
+        for name, inner in messages.items():
+            own = "" if name == "_schema" else str(name)
+            found += _flatten(inner, ".".join(p for p in (path, own) if p))
+        return found
+    if isinstance(messages, list):
+        return [(path or "(body)", str(message)) for message in messages]
+    return [(path or "(body)", str(messages))]
+
+
+def problem_response(error: DomainError) -> Response:
+    """Return `error` as a problem document. Source: RFC 9457."""
+    problem = PROBLEMS[error.code]
+    body: dict[str, object] = {
+        "type": f"/problems/{error.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": error.detail,
+    }
+    if isinstance(error, InvalidFields):
+        body["errors"] = [{"field": f, "detail": m} for f, m in error.errors]
+    elif error.field:
+        body["errors"] = [{"field": error.field, "detail": error.detail}]
+    response = jsonify(body)
+    response.status_code = problem.status
+    response.mimetype = "application/problem+json"
+    if isinstance(error, TooManyAttempts):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="placet"'
+    if isinstance(error, InsufficientScope):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="placet", error="insufficient_scope"'
+    return response
+
+
+def wants_page() -> bool:
+    """Tell whether the answer is for a person's eyes rather than a program."""
+    if is_api(request.path) or request.path.startswith(OAUTH_BACK_CHANNEL):
+        return False
+    return bool(request.accept_mimetypes.accept_html)
+
+
+def _answer(error: DomainError) -> BaseResponse:
+    if not wants_page():
+        return problem_response(error)
+    problem = PROBLEMS[error.code]
+    page = render_template("error.html", code=error.code, status=problem.status)
+    response = current_app.make_response((page, problem.status))
+    if isinstance(error, TooManyAttempts):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+class _Named(DomainError):
+    """An HTTP error of the framework under one of our codes."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code  # type: ignore[misc]  # one class serves the framework's few errors
+
+
+def _from_http(error: HTTPException) -> BaseResponse:
+    if isinstance(error, CSRFError):
+        return _answer(_Named("csrf-failed", "load the form again and send it once more"))
+    if isinstance(error, NoRoute):
+        return _answer(NotFound("there is nothing at this address"))
+    if isinstance(error, MethodNotAllowed):
+        response = _answer(_Named("method-not-allowed", "another method is needed here"))
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return response
+    if isinstance(error, RequestEntityTooLarge):
+        return _answer(_Named("body-too-large", "send less in one request"))
+    if error.code is not None and error.code < 400:
+        return error.get_response()
+    return _answer(_Named("bad-request", "the request could not be read"))
+
+
+def _unexpected(error: Exception) -> BaseResponse:
+    log.error("unexpected error at %s %s", request.method, request.endpoint, exc_info=error)
+    return _answer(_Named("internal-error", "nothing was changed; try again later"))
+
+
+def _deny_by_default() -> None:
+    if request.endpoint is None:
+        return
+    view = current_app.view_functions[request.endpoint]
+    if request.endpoint != "static" and not hasattr(view, "required_scope"):
+        raise NotFound("there is nothing at this address")
+
+
+def _protect_forms() -> None:
+    """Check the CSRF token of every form; bearer-token paths carry no ambient authority."""
+    if is_api(request.path) or request.path.startswith(OAUTH_BACK_CHANNEL):
+        return
+    csrf.protect()
+
+
+def _headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    if request.endpoint != "static":
+        headers.setdefault("Cache-Control", "no-store")
+    if current_app.config["PLACET_HTTPS"]:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    return response
+
+
+def init_http(app: Flask) -> None:
+    """Attach access control, error answers and headers to `app`."""
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    app.config["WTF_CSRF_TIME_LIMIT"] = None  # it lives as long as the session it is bound to
+    csrf.init_app(app)
+    app.before_request(_deny_by_default)
+    app.before_request(_protect_forms)
+    app.register_error_handler(DomainError, _answer)
+    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(Exception, _unexpected)
+    app.after_request(_headers)

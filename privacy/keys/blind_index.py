@@ -1,0 +1,52 @@
+"""Finding a row by an encrypted value: keyed hashes of normalised identifiers.
+
+`HMAC-SHA256(K(kind, version), normalised)`, first 128 bits. It tells equality and nothing else;
+it is deleted when the value is blocked or erased. Source: docs/decisions/0005.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from enum import StrEnum
+
+from email_validator import EmailNotValidError, validate_email
+
+from policies.errors import InvalidInput
+from privacy.keys.keyring import Keyring, RootKey
+
+INDEX_VERSION = 1
+INDEX_BYTES = 16
+
+
+class IdentifierKind(StrEnum):
+    """What a person can be found by."""
+
+    EMAIL = "email"
+
+
+def normalise_email(address: str, *, field: str = "email") -> str:
+    """Return the canonical form of an address: NFC, IDNA domain, case folded.
+
+    No dot or plus rules: they differ by provider, and guessing them joins two people.
+
+    Raises:
+        InvalidInput: it is not an address; `field` is named.
+    """
+    try:
+        found = validate_email(address, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise InvalidInput(str(error), field=field) from None
+    return found.normalized.casefold()
+
+
+class BlindIndex:
+    """Computes blind indexes; the key never leaves this object."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def of(self, kind: IdentifierKind, normalised: str, *, version: int = INDEX_VERSION) -> bytes:
+        """Return the 16-byte index of a normalised value."""
+        key = self._keyring.derive(RootKey.BLIND_INDEX, kind.value, f"v{version}")
+        return hmac.digest(key, normalised.encode(), hashlib.sha256)[:INDEX_BYTES]

@@ -1,0 +1,157 @@
+"""Authenticated encryption of what rests in the database.
+
+Sealed form, fixed for good (docs/decisions/0004): one version byte 0x01, a 12-byte nonce, then
+AES-256-GCM ciphertext and tag. The associated data name the place the value belongs to, so a
+value moved to another row, column or person does not open.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.orm import Session
+
+from policies.vocabulary import RetentionClass
+from privacy.events import DEPLOYMENT
+from privacy.ids import Ids
+from privacy.keys import store
+from privacy.keys.keyring import KEY_BYTES, Keyring
+
+__all__ = ["DEPLOYMENT", "KeyDestroyed", "SealBroken", "Sealer", "place"]
+
+VERSION = b"\x01"
+NONCE_BYTES = 12
+
+
+class KeyDestroyed(Exception):
+    """The key is gone, and with it what it sealed: that person's class of data was erased."""
+
+
+class SealBroken(Exception):
+    """The sealed value was altered, moved, or belongs to another key."""
+
+
+def place(table: str, column: str, row: str) -> bytes:
+    """Return the associated data of the value in `table.column` of `row`."""
+    return f"{table}|{column}|{row}|1".encode()
+
+
+class Sealer:
+    """Seals and opens values under a holder's key for one retention class."""
+
+    def __init__(self, keyring: Keyring, ids: Ids) -> None:
+        self._keyring = keyring
+        self._ids = ids
+
+    def seal(
+        self,
+        session: Session,
+        holder: str,
+        retention: RetentionClass,
+        where: bytes,
+        plain: bytes,
+        *,
+        at: datetime,
+    ) -> bytes:
+        """Encrypt `plain`, making the holder's key where there is none yet.
+
+        Args:
+            session: the caller's transaction.
+            holder: a subject id, or `DEPLOYMENT`.
+            retention: which of the holder's keys.
+            where: the associated data, from `place` or an entry id.
+            plain: what to protect.
+            at: now, the creation time of a new key.
+        """
+        key = self._key(session, holder, retention)
+        if key is None:
+            key = self._create(session, holder, retention, at)
+        nonce = self._ids.random_bytes(NONCE_BYTES)
+        return VERSION + nonce + AESGCM(key).encrypt(nonce, plain, where)
+
+    def open(
+        self, session: Session, holder: str, retention: RetentionClass, where: bytes, sealed: bytes
+    ) -> bytes:
+        """Decrypt what `seal` made for the same place.
+
+        Raises:
+            KeyDestroyed: the holder's key no longer exists.
+            SealBroken: the value does not belong here or was altered.
+        """
+        key = self._key(session, holder, retention)
+        if key is None:
+            raise KeyDestroyed(retention.value)
+        if sealed[:1] != VERSION:
+            raise SealBroken("unknown version")
+        nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+        try:
+            return AESGCM(key).decrypt(nonce, body, where)
+        except (InvalidTag, ValueError):
+            raise SealBroken("the value was altered or moved") from None
+
+    def destroy(self, session: Session, holder: str, retention: RetentionClass) -> bool:
+        """Destroy the holder's key for one class; tell whether there was one.
+
+        Joins the caller's transaction; the caller records the erasure.
+        """
+        self._opened(session).pop((holder, retention), None)
+        return store.delete(session, holder, retention)
+
+    def rewrap(self, session: Session, limit: int) -> int:
+        """Move up to `limit` data keys to the current epoch and return how many were moved."""
+        epoch = self._keyring.current_epoch()
+        keys = store.of_epochs_before(session, epoch, limit)
+        for key in keys:
+            plain = self._unwrap(key)
+            key.wrapped = self._wrap(key.holder, key.retention, epoch, plain)
+            key.epoch = epoch
+        session.flush()
+        return len(keys)
+
+    @staticmethod
+    def _opened(session: Session) -> dict[tuple[str, RetentionClass], bytes]:
+        """Return this session's unwrapped keys: no longer-lived cache may outlive an erasure."""
+        opened: dict[tuple[str, RetentionClass], bytes] = session.info.setdefault("data_keys", {})
+        return opened
+
+    def _key(self, session: Session, holder: str, retention: RetentionClass) -> bytes | None:
+        opened = self._opened(session)
+        if (holder, retention) not in opened:
+            row = store.find(session, holder, retention)
+            if row is None:
+                return None
+            opened[holder, retention] = self._unwrap(row)
+        return opened[holder, retention]
+
+    def _create(
+        self, session: Session, holder: str, retention: RetentionClass, at: datetime
+    ) -> bytes:
+        plain = self._ids.random_bytes(KEY_BYTES)
+        epoch = self._keyring.current_epoch()
+        store.add(
+            session,
+            store.DataKey(
+                holder=holder,
+                retention=retention.value,
+                epoch=epoch,
+                wrapped=self._wrap(holder, retention.value, epoch, plain),
+                created_at=at,
+            ),
+        )
+        self._opened(session)[holder, retention] = plain
+        return plain
+
+    def _wrap(self, holder: str, retention: str, epoch: int, plain: bytes) -> bytes:
+        nonce = self._ids.random_bytes(NONCE_BYTES)
+        where = place("data_key", f"{retention}@{epoch}", holder)
+        return VERSION + nonce + AESGCM(self._keyring.kek(epoch)).encrypt(nonce, plain, where)
+
+    def _unwrap(self, key: store.DataKey) -> bytes:
+        where = place("data_key", f"{key.retention}@{key.epoch}", key.holder)
+        nonce, body = key.wrapped[1 : 1 + NONCE_BYTES], key.wrapped[1 + NONCE_BYTES :]
+        try:
+            return AESGCM(self._keyring.kek(key.epoch)).decrypt(nonce, body, where)
+        except InvalidTag:
+            raise SealBroken("a wrapped key was altered or moved") from None

@@ -1,0 +1,55 @@
+"""Table of wrapped data keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from policies.vocabulary import RetentionClass
+from privacy.database import OPERATIONAL, Base, UtcDateTime
+
+
+class DataKey(Base):
+    """One data key (DEK): a person's for one retention class, or the deployment's.
+
+    Creating one needs no audit entry (the entry it is made for is one); destroying one is part
+    of a recorded erasure.
+    """
+
+    __tablename__ = "data_key"
+    __table_args__ = {"info": OPERATIONAL}  # noqa: RUF012 - SQLAlchemy's own form
+
+    holder: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    retention: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(index=True)
+    wrapped: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+def find(session: Session, holder: str, retention: RetentionClass) -> DataKey | None:
+    """Return the wrapped key of `holder` for one class."""
+    return session.get(DataKey, (holder, retention.value))
+
+
+def add(session: Session, key: DataKey) -> None:
+    """Add a wrapped key."""
+    session.add(key)
+    session.flush()
+
+
+def delete(session: Session, holder: str, retention: RetentionClass) -> bool:
+    """Delete the wrapped key; tell whether there was one."""
+    key = find(session, holder, retention)
+    if key is None:
+        return False
+    session.delete(key)
+    session.flush()
+    return True
+
+
+def of_epochs_before(session: Session, epoch: int, limit: int) -> list[DataKey]:
+    """Return up to `limit` keys that are wrapped under an older epoch."""
+    query = sa.select(DataKey).where(DataKey.epoch < epoch).limit(limit)
+    return list(session.scalars(query))

@@ -1,0 +1,124 @@
+"""Running Placet: web processes and the worker under one parent that stops them cleanly."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from privacy.settings import Settings
+
+STOP_SECONDS = 15
+ROOT = Path(__file__).resolve().parent
+
+log = logging.getLogger("placet.serving")
+
+
+class Stop:
+    """A request to stop, from SIGTERM, SIGINT or a caller."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def listen(self) -> None:
+        """Stop at SIGTERM and SIGINT."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._event.set()
+
+    def request(self) -> None:
+        """Ask for the stop."""
+        self._event.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long; tell whether to stop."""
+        return self._event.wait(seconds)
+
+
+def web_command(settings: Settings, host: str, port: int) -> list[str]:
+    """Return the command of the web server: granian, WSGI (docs/decisions/0002)."""
+    return [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--factory",
+        "app:create_app",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        str(settings.workers),
+        "--blocking-threads",
+        str(settings.threads),
+        "--runtime-mode",
+        "st",
+        "--http",
+        "1",
+        "--no-ws",
+        "--workers-kill-timeout",
+        "10",
+        "--respawn-failed-workers",
+        "--log-level",
+        "warning",
+    ]
+
+
+def worker_command() -> list[str]:
+    """Return the command of the worker process."""
+    return [sys.executable, "-m", "app", "worker"]
+
+
+def supervise(commands: Sequence[Sequence[str]], stop: Stop, ready: Callable[[], None]) -> int:
+    """Run commands until one ends or a stop is asked for; end all by SIGTERM, then by force.
+
+    Returns:
+        0 after an asked-for stop; else the exit code of the process that ended by itself, or 1.
+    """
+    children = [subprocess.Popen(command, cwd=ROOT) for command in commands]  # noqa: S603 - our own
+    code = 0
+    try:
+        ready()
+        while not stop.wait(0.2):
+            ended = [child for child in children if child.poll() is not None]
+            if ended:
+                code = ended[0].returncode or 1
+                log.error("a process ended by itself with %s; stopping all", code)
+                break
+    finally:
+        for child in children:
+            if child.poll() is None:
+                child.terminate()
+        for child in children:
+            try:
+                child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+    return code
+
+
+def work(tasks: Mapping[str, Callable[[], int]], stop: Stop, pause_seconds: float) -> None:
+    """Run each task again and again until a stop is asked for.
+
+    A task returns how much it did; while any does something, nobody pauses. A task that fails is
+    logged and tried again after the pause: one fault must not stop the others.
+    """
+    while True:
+        done = 0
+        for name, task in tasks.items():
+            try:
+                done += task()
+            except Exception:
+                log.exception("the task %s failed", name)
+        if stop.wait(0 if done else pause_seconds):
+            return
