@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from policies.errors import Forbidden, InsufficientScope, Unauthenticated
@@ -33,6 +34,7 @@ class Actor:
         role: the human's role.
         session_id: the digest of the browser session.
         methods: authentication methods used, RFC 8176 values.
+        authenticated_at: when the person last proved who they are; aware UTC.
         address: the caller's network address as we trust it, or None.
     """
 
@@ -46,6 +48,7 @@ class Actor:
     role: Role = Role.PERSON
     session_id: str | None = None
     methods: tuple[str, ...] = ()
+    authenticated_at: datetime | None = None
     address: str | None = None
 
     def may(self, scope: Scope) -> bool:

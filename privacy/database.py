@@ -115,12 +115,11 @@ def _note_change(
     door = connection.get_execution_options().get("placet_door")
     if door is None:  # migrations and the tests' own look behind our back
         return
-    compiled = getattr(context, "compiled", None)
-    if compiled is not None and (context.isinsert or context.isupdate or context.isdelete):
-        table = compiled.statement.table
+    if context.isinsert or context.isupdate or context.isdelete:
+        table = context.compiled.statement.table
         name, operational = table.name, bool(table.info.get("operational"))
-    elif compiled is None and statement.lstrip().upper().startswith(_CHANGING):
-        name, operational = statement.split(None, 3)[2], False
+    elif statement.lstrip().upper().startswith(_CHANGING):
+        name, operational = statement.strip(), False
     else:
         return
     if door == "reading":
@@ -164,21 +163,20 @@ class Database:
         with Session(self._reading, expire_on_commit=False) as session:
             if not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-            yield session
-            session.rollback()
+            yield session  # closing rolls back what was not committed
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Yield a session that holds the write lock from its first statement (SQLite)."""
         with Session(self._writing, expire_on_commit=False) as session:
             session.connection().info["placet_changed"] = set()
-            yield session
-            session.rollback()
+            yield session  # closing rolls back what was not committed
 
     @staticmethod
-    def changed_tables(session: Session) -> frozenset[str]:
+    def changed_tables(session: Session) -> set[str]:
         """Return the audited tables that this transaction has changed so far."""
-        return frozenset(session.connection().info.get("placet_changed", ()))
+        changed: set[str] = session.connection().info["placet_changed"]
+        return changed
 
 
 def alembic_config(url: str) -> Config:

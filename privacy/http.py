@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
+from urllib.parse import urlencode
 
-from flask import Flask, Response, current_app, g, jsonify, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, redirect, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
@@ -202,6 +203,9 @@ def wants_page() -> bool:
 def _answer(error: DomainError) -> BaseResponse:
     if not wants_page():
         return problem_response(error)
+    if isinstance(error, Unauthenticated) and request.method == "GET":
+        here = request.full_path.rstrip("?")
+        return redirect("/login?" + urlencode({"next": here}), code=303)
     problem = PROBLEMS[error.code]
     page = render_template("error.html", code=error.code, status=problem.status)
     response = current_app.make_response((page, problem.status))

@@ -85,6 +85,20 @@ class UnitOfWork:
             subscriber(self, event)
         return entry_id
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what happens inside, and only that, where it raises."""
+        changed = Database.changed_tables(self.session)
+        before, recorded = frozenset(changed), self._recorded
+        try:
+            with self.session.begin_nested():
+                yield
+        except BaseException:
+            changed.clear()
+            changed.update(before)
+            self._recorded = recorded
+            raise
+
     def commit(self) -> None:
         """Make everything durable at once.
 

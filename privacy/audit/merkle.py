@@ -30,6 +30,12 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+def parents(row: bytes) -> bytes:
+    """The inner nodes over neighbouring pairs of concatenated hashes; an odd last one is left out."""
+    pairs = range(0, len(row) - 2 * HASH_BYTES + 1, 2 * HASH_BYTES)
+    return b"".join([sha256(b"\x01" + row[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
+
+
 def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
     """The root over leaf hashes in their order; memory grows with the logarithm of their number."""
     edge: list[tuple[int, bytes]] = []  # (level, hash) of the complete subtrees, left to right

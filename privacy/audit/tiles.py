@@ -113,7 +113,7 @@ def append(
             tile = row[start : start + WIDTH * HASH_BYTES]
             changed[level, index] = tile
             if len(tile) == WIDTH * HASH_BYTES:
-                full.append(merkle.node_hash(*_halves(_rows(tile)[-1])))
+                full.append(merkle.parents(_rows(tile)[-1]))
             index += 1
         level, count, hashes = level + 1, count >> HEIGHT, b"".join(full)
     return changed
@@ -129,15 +129,8 @@ def _rows(tile: bytes) -> list[bytes]:
     """The tile and the seven levels above it, each a concatenation; incomplete subtrees left out."""
     rows = [tile]
     for _ in range(HEIGHT - 1):
-        below = rows[-1]
-        step = 2 * HASH_BYTES
-        pairs = range(0, len(below) - step + 1, step)
-        rows.append(b"".join(merkle.node_hash(*_halves(below[at : at + step])) for at in pairs))
+        rows.append(merkle.parents(rows[-1]))
     return rows
-
-
-def _halves(pair: bytes) -> tuple[bytes, bytes]:
-    return pair[:HASH_BYTES], pair[HASH_BYTES:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class SigningKeys:
         return KeySet.import_key_set({"keys": [json.loads(private)]}).keys[0]
 
     @staticmethod
-    def public(session: Session, use: KeyUse) -> list[dict[str, object]]:
+    def public(session: Session, use: KeyUse) -> list[dict[str, str | list[str]]]:
         """Return the public JWKs for `use`, newest first, retired ones included."""
         query = (
             sa.select(SigningKey.public_jwk)

@@ -6,7 +6,8 @@ from flask import Blueprint, Response, jsonify
 
 from policies.vocabulary import Scope
 from privacy.http import current_actor, parse_json, requires
-from privacy.pseudonyms.schemas import PseudonymsRequest
+from privacy.openapi import Operation, documented
+from privacy.pseudonyms.schemas import PseudonymsAnswer, PseudonymsRequest
 from privacy.pseudonyms.service import Pseudonyms
 from privacy.unit_of_work import Runtime
 
@@ -17,6 +18,16 @@ def blueprint(runtime: Runtime, pseudonyms: Pseudonyms) -> Blueprint:
 
     @routes.post("/v1/pseudonyms")
     @requires(Scope.PSEUDONYMS_WRITE)
+    @documented(
+        Operation(
+            summary="Turn e-mail addresses into the calling application's pseudonyms",
+            tag="pseudonyms",
+            request=PseudonymsRequest,
+            answers={200: PseudonymsAnswer},
+            problems=("invalid-input",),
+            example={"identifiers": ["ana@example.com"]},
+        )
+    )
     def pseudonymise() -> Response:
         """Turn e-mail addresses into the calling application's pseudonyms."""
         actor = current_actor()

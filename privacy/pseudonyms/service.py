@@ -64,7 +64,7 @@ class Pseudonyms:
             domain_id=domain.domain_id, value=value, subject_id=subject_id, issued_at=uow.now
         )
         try:
-            with uow.session.begin_nested():
+            with uow.savepoint():
                 uow.session.add(row)
         except IntegrityError:  # issued by another request at the same moment: the same value
             return value

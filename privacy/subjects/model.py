@@ -83,6 +83,15 @@ class SubjectCreated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentifierAdded(Event):
+    """An address that we knew by its blind index alone is kept from now on."""
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_IDENTIFIER_ADDED
+    retention: ClassVar[RetentionClass] = RetentionClass.PROFILE
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentifierVerified(Event):
     """The person proved that an address is theirs."""
 

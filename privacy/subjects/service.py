@@ -19,6 +19,7 @@ from privacy.subjects import store
 from privacy.subjects.model import (
     Attribute,
     Change,
+    IdentifierAdded,
     IdentifierVerified,
     ProfileRectified,
     Subject,
@@ -63,9 +64,10 @@ class Subjects:
         if row is not None:
             if keep and row.sealed is None:
                 row.sealed = self._seal_identifier(uow, row.subject_id, row.identifier_id, address)
+                uow.record(IdentifierAdded(subject_id=row.subject_id, kind=row.kind))
             return row.subject_id
         try:
-            with uow.session.begin_nested():
+            with uow.savepoint():
                 return self._create(uow, address, keep=keep)
         except IntegrityError:  # somebody created the same person at the same moment
             row = self._identifier(uow.session, address)

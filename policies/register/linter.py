@@ -1,0 +1,191 @@
+"""Holds a register against the law, before anybody is asked for anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.register import wording
+from policies.register.loader import (
+    COLLECTION_POINTS_FILE,
+    CONTROLLER_ENTRY,
+    CONTROLLER_FILE,
+    PURPOSES_FILE,
+    RECIPIENTS_FILE,
+)
+from policies.register.model import MAX_CONSENT_MONTHS, Purpose, Register
+from policies.register.problems import Finding, Level
+from policies.vocabulary import LegalBasis
+
+__all__ = ["Finding", "lint"]
+
+_EEA_CODES = (
+    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
+)
+EEA = frozenset(_EEA_CODES.split())
+"""ISO 3166-1 codes of the European Economic Area, where the GDPR applies of itself."""
+
+AGE_OF_CONSENT_SPAIN = 14
+"""Source: LOPDGDD Art. 7(1)."""
+
+
+def lint(register: Register) -> tuple[Finding, ...]:
+    """Everything in a register that the law objects to, errors first, then by file."""
+    rules = (
+        _age_of_consent,
+        _data_minimisation,
+        _required_consent,
+        _consent_duration,
+        _special_aim,
+        _special_categories,
+        _retention,
+        _recipients,
+        _transfers,
+        wording.languages,
+        wording.bundled_terms,
+        wording.first_layer,
+        wording.withdrawal_told,
+        wording.profiling_told,
+        wording.drafts,
+        wording.unchanged,
+    )
+    findings = [each for rule in rules for each in rule(register)]
+    return tuple(sorted(findings, key=lambda each: (each.level, each.file)))
+
+
+def _age_of_consent(register: Register) -> Iterator[Finding]:
+    controller = register.controller
+    if controller.country == "ES" and controller.age_of_consent != AGE_OF_CONSENT_SPAIN:
+        yield Finding(
+            "error",
+            CONTROLLER_FILE,
+            CONTROLLER_ENTRY,
+            "age_of_consent",
+            f"is {controller.age_of_consent}; in Spain it is {AGE_OF_CONSENT_SPAIN}",
+            "GDPR Art. 8(1); LOPDGDD Art. 7(1)",
+        )
+
+
+def _data_minimisation(register: Register) -> Iterator[Finding]:
+    for point in register.collection_points.values():
+        needed = {
+            category
+            for each in point.purposes
+            if (purpose := register.purpose(each))
+            for category in purpose.data_categories
+        }
+        for index, field in enumerate(point.fields):
+            if field.category not in needed:
+                yield Finding(
+                    "error",
+                    COLLECTION_POINTS_FILE,
+                    point.id,
+                    f"fields[{index}]",
+                    f"asks for {field.name}, and no purpose here needs {field.category}",
+                    "GDPR Art. 5(1)(c), 25",
+                )
+
+
+def _required_consent(register: Register) -> Iterator[Finding]:
+    for point in register.collection_points.values():
+        for index, each in enumerate(point.required_purposes):
+            purpose = register.purpose(each)
+            if purpose and purpose.legal_basis is LegalBasis.CONSENT:
+                yield Finding(
+                    "error",
+                    COLLECTION_POINTS_FILE,
+                    point.id,
+                    f"required_purposes[{index}]",
+                    f"makes consent to {each} a condition: a forced consent is none",
+                    "GDPR Art. 7(4); LOPDGDD Art. 6(3)",
+                )
+
+
+def _consent_duration(register: Register) -> Iterator[Finding]:
+    for purpose in _consent_purposes(register):
+        if purpose.validity_months > MAX_CONSENT_MONTHS:
+            yield _on_purpose(
+                purpose,
+                "validity_months",
+                f"is {purpose.validity_months}; a consent is asked again after {MAX_CONSENT_MONTHS}",
+                "AEPD cookie guide 3.2.8",
+            )
+
+
+def _special_aim(register: Register) -> Iterator[Finding]:
+    for purpose in _consent_purposes(register):
+        if purpose.special_aim:
+            yield _on_purpose(
+                purpose,
+                "special_aim",
+                "consent alone cannot allow what mainly aims to identify ideology, union membership, "
+                "religion, sexual orientation, beliefs or origin",
+                "LOPDGDD Art. 9(1)",
+            )
+
+
+def _special_categories(register: Register) -> Iterator[Finding]:
+    for purpose in register.purposes.values():
+        special = [
+            each
+            for each in purpose.data_categories
+            if (category := register.categories.get(each)) and category.special
+        ]
+        if special and purpose.legal_basis is not LegalBasis.CONSENT:
+            yield _on_purpose(
+                purpose,
+                "data_categories",
+                f"uses {', '.join(special)} without consent: make sure of a condition of Art. 9(2)",
+                "GDPR Art. 9(2)",
+                "warning",
+            )
+        elif special and not purpose.explicit:
+            yield _on_purpose(
+                purpose,
+                "explicit",
+                f"must be true: {', '.join(special)} needs an explicit consent",
+                "GDPR Art. 9(2)(a)",
+            )
+
+
+def _retention(register: Register) -> Iterator[Finding]:
+    for purpose in register.purposes.values():
+        if purpose.retention not in register.retention:
+            yield _on_purpose(
+                purpose, "retention", "does not say how long data is kept", "GDPR Art. 13(2)(a)"
+            )
+
+
+def _recipients(register: Register) -> Iterator[Finding]:
+    for purpose in register.purposes.values():
+        if not purpose.recipients:
+            yield _on_purpose(
+                purpose,
+                "recipients",
+                "names nobody: make sure that nobody outside the company receives this data",
+                "GDPR Art. 13(1)(e)",
+                "warning",
+            )
+
+
+def _transfers(register: Register) -> Iterator[Finding]:
+    for recipient in register.recipients.values():
+        if recipient.country not in EEA and not recipient.safeguards:
+            yield Finding(
+                "error",
+                RECIPIENTS_FILE,
+                recipient.id,
+                "safeguards",
+                f"must say what protects the data in {recipient.country}: an adequacy decision, "
+                "standard clauses, binding rules",
+                "GDPR Art. 13(1)(f), 44 to 46",
+            )
+
+
+def _consent_purposes(register: Register) -> list[Purpose]:
+    return [p for p in register.purposes.values() if p.legal_basis is LegalBasis.CONSENT]
+
+
+def _on_purpose(
+    purpose: Purpose, field: str, message: str, article: str, level: Level = "error"
+) -> Finding:
+    return Finding(level, PURPOSES_FILE, purpose.id, field, message, article)

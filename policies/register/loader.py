@@ -1,0 +1,275 @@
+"""Reads a register from its folder. `docs/register.md` tells what stands in which file."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias, TypeVar
+
+from policies.register import files, lock
+from policies.register.model import (
+    MAX_CONSENT_MONTHS,
+    CollectionPoint,
+    Controller,
+    DataCategory,
+    Field,
+    Purpose,
+    Recipient,
+    RecipientRole,
+    Register,
+    RetentionRule,
+    RetentionStart,
+    register_digest,
+)
+from policies.register.notices import NOTICES_FOLDER, read_notices
+from policies.register.problems import Problem, RegisterError
+from policies.register.table import IDENTIFIER, Table, did_you_mean, shown
+from policies.vocabulary import LegalBasis
+
+__all__ = ["Problem", "RegisterError", "load"]
+
+CONTROLLER_FILE = "register.toml"
+CONTROLLER_ENTRY = "controller"
+PURPOSES_FILE = "purposes.toml"
+RECIPIENTS_FILE = "recipients.toml"
+CATEGORIES_FILE = "categories.toml"
+RETENTION_FILE = "retention.toml"
+COLLECTION_POINTS_FILE = "collection_points.toml"
+
+_ENTRY_FILES = (
+    CONTROLLER_FILE,
+    CATEGORIES_FILE,
+    RETENTION_FILE,
+    RECIPIENTS_FILE,
+    PURPOSES_FILE,
+    COLLECTION_POINTS_FILE,
+)
+_KNOWN_FILES = (*_ENTRY_FILES, lock.LOCK_FILE)
+
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+_DPV_PURPOSE = re.compile(r"dpv:[A-Z][A-Za-z]+|https?://[^\s<>\"]+")
+_FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+_MAX_MONTHS = 1200
+
+Entry = TypeVar("Entry")
+Known: TypeAlias = Mapping[str, Collection[str] | None]
+"""The ids in each file; None for a file that cannot be read."""
+
+
+def load(path: Path) -> Register:
+    """The register that stands in a folder.
+
+    Raises:
+        RegisterError: with every problem of every file; nothing else is raised for a bad folder.
+    """
+    problems: list[Problem] = []
+    _refuse_unknown_files(path, problems)
+    documents = {file: files.document(path, file, problems) for file in _ENTRY_FILES}
+    tables = {file: _tables(file, documents[file], problems) for file in _ENTRY_FILES}
+    notices = read_notices(path, problems)
+    known: Known = {**documents, NOTICES_FOLDER: notices}
+
+    categories = _read(tables[CATEGORIES_FILE], _category)
+    retention = _read(tables[RETENTION_FILE], _retention_rule)
+    recipients = _read(tables[RECIPIENTS_FILE], _recipient)
+    purposes = _read(tables[PURPOSES_FILE], lambda name, table: _purpose(name, table, known))
+    points = _read(
+        tables[COLLECTION_POINTS_FILE], lambda name, table: _collection_point(name, table, known)
+    )
+    controller = _controller(tables[CONTROLLER_FILE], problems)
+    if problems or controller is None or notices is None:
+        raise RegisterError(sorted(problems, key=lambda each: each.file))
+    return Register(
+        controller=controller,
+        purposes=purposes,
+        categories=categories,
+        recipients=recipients,
+        retention=retention,
+        notices=notices,
+        collection_points=points,
+        revision=register_digest(
+            controller, purposes, categories, recipients, retention, notices, points
+        ),
+    )
+
+
+def _refuse_unknown_files(path: Path, problems: list[Problem]) -> None:
+    """A document under a wrong name would be overlooked in silence."""
+    try:
+        present = files.names(path)
+    except (OSError, ValueError):
+        return  # that each file is missing is told by whoever reads it
+    for name in present:
+        if name.endswith(".toml") and name not in _KNOWN_FILES:
+            message = f"is not a file that is known here{did_you_mean(name, _KNOWN_FILES)}"
+            problems.append(Problem(shown(name), "", "", message))
+
+
+def _tables(
+    file: str, document: Mapping[str, object] | None, problems: list[Problem]
+) -> dict[str, Table]:
+    """The entries of a file by id."""
+    tables = {}
+    for name, values in (document or {}).items():
+        if not IDENTIFIER.fullmatch(name):
+            message = "is not an id: small letters and digits, parted by - or _, 64 at most"
+        elif not isinstance(values, dict):
+            message = "must be a table"
+        else:
+            tables[name] = Table(problems, file, name, values)
+            continue
+        problems.append(Problem(file, shown(name), "", message))
+    if document is not None and not document:
+        problems.append(Problem(file, "", "", "has no entry"))
+    return tables
+
+
+def _read(tables: Mapping[str, Table], read: Callable[[str, Table], Entry]) -> Mapping[str, Entry]:
+    entries = {}
+    for name, table in tables.items():
+        entries[name] = read(name, table)
+        table.close()
+    return MappingProxyType(entries)
+
+
+def _controller(tables: Mapping[str, Table], problems: list[Problem]) -> Controller | None:
+    for name, other in tables.items():
+        if name != CONTROLLER_ENTRY:
+            other.note("", f"is not known here{did_you_mean(name, (CONTROLLER_ENTRY,))}")
+    table = tables.get(CONTROLLER_ENTRY)
+    if table is None:
+        problems.append(Problem(CONTROLLER_FILE, CONTROLLER_ENTRY, "", "is missing"))
+        return None
+    controller = Controller(
+        name=table.text("name"),
+        tax_id=table.text("tax_id"),
+        address=table.text("address"),
+        email=table.text("email", _EMAIL, "an e-mail address"),
+        privacy_email=table.text("privacy_email", _EMAIL, "an e-mail address"),
+        dpo_name=table.optional_text("dpo_name"),
+        dpo_email=table.optional_text("dpo_email", _EMAIL, "an e-mail address"),
+        country=table.text("country", _COUNTRY, "a country code such as ES"),
+        region=table.text("region", _REGION, "a region code such as ES-MD"),
+        time_zone=table.text("time_zone"),
+        age_of_consent=table.number("age_of_consent", 13, 16),
+    )
+    table.close()
+    if (controller.dpo_name is None) != (controller.dpo_email is None):
+        table.note("dpo_name", "and dpo_email stand together or not at all")
+    if controller.region[:2] != controller.country:
+        table.note("region", "does not lie in the country")
+    if controller.time_zone and not _is_time_zone(controller.time_zone):
+        table.note("time_zone", f"{shown(controller.time_zone)} is not one such as Europe/Madrid")
+    return controller
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # unknown; malformed; a folder of the database
+        return False
+    return True
+
+
+def _category(name: str, table: Table) -> DataCategory:
+    return DataCategory(id=name, title=table.localized("title"), special=table.flag("special"))
+
+
+def _retention_rule(name: str, table: Table) -> RetentionRule:
+    return RetentionRule(
+        id=name,
+        period=table.number("period", 0, _MAX_MONTHS),
+        starts=table.choice("starts", RetentionStart),
+        reason=table.localized("reason"),
+        article=table.text("article"),
+    )
+
+
+def _recipient(name: str, table: Table) -> Recipient:
+    return Recipient(
+        id=name,
+        name=table.text("name"),
+        role=table.choice("role", RecipientRole),
+        country=table.text("country", _COUNTRY, "a country code such as ES"),
+        title=table.localized("title"),
+        description=table.localized("description"),
+        safeguards=table.localized("safeguards", optional=True),
+    )
+
+
+def _purpose(name: str, table: Table, known: Known) -> Purpose:
+    purpose = Purpose(
+        id=name,
+        title=table.localized("title"),
+        summary=table.localized("summary"),
+        legal_basis=table.choice("legal_basis", LegalBasis),
+        data_categories=table.identifiers("data_categories", at_least=1),
+        recipients=table.identifiers("recipients"),
+        retention=table.text("retention"),
+        notice=table.text("notice"),
+        validity_months=table.number("validity_months", 1, _MAX_MONTHS, MAX_CONSENT_MONTHS),
+        direct_marketing=table.flag("direct_marketing"),
+        profiling=table.flag("profiling"),
+        explicit=table.flag("explicit"),
+        solely_automated=table.flag("solely_automated"),
+        special_aim=table.flag("special_aim"),
+        dpv_purpose=table.text("dpv_purpose", _DPV_PURPOSE, "a DPV term such as dpv:Marketing"),
+    )
+    _refer(table, "data_categories", purpose.data_categories, CATEGORIES_FILE, known)
+    _refer(table, "recipients", purpose.recipients, RECIPIENTS_FILE, known)
+    _refer(table, "retention", purpose.retention, RETENTION_FILE, known)
+    _refer(table, "notice", purpose.notice, NOTICES_FOLDER, known)
+    return purpose
+
+
+def _collection_point(name: str, table: Table, known: Known) -> CollectionPoint:
+    point = CollectionPoint(
+        id=name,
+        title=table.localized("title"),
+        purposes=table.identifiers("purposes", at_least=1),
+        fields=tuple(_field(each, known) for each in table.tables("fields")),
+        required_purposes=table.identifiers("required_purposes"),
+    )
+    _refer(table, "purposes", point.purposes, PURPOSES_FILE, known)
+    for index, each in enumerate(point.required_purposes):
+        if each not in point.purposes:
+            table.note(f"required_purposes[{index}]", f"{shown(each)} is not among its purposes")
+    names = [each.name for each in point.fields]
+    for index, each in enumerate(names):
+        if each and each in names[:index]:
+            table.note(f"fields[{index}].name", f"{shown(each)} stands there twice")
+    return point
+
+
+def _field(table: Table, known: Known) -> Field:
+    field = Field(
+        name=table.text("name", _FIELD_NAME, "a field's name such as first_name"),
+        category=table.text("category"),
+        required=table.flag("required"),
+    )
+    table.close()
+    _refer(table, "category", field.category, CATEGORIES_FILE, known)
+    return field
+
+
+def _refer(
+    table: Table,
+    key: str,
+    names: str | tuple[str, ...],
+    target: str,
+    known: Known,
+) -> None:
+    """Refuse names that the target does not have; silent where the target cannot be read."""
+    targets = known[target]
+    if targets is None:
+        return
+    for index, name in enumerate((names,) if isinstance(names, str) else names):
+        if name and name not in targets:
+            place = key if isinstance(names, str) else f"{key}[{index}]"
+            table.note(place, f"{shown(name)} is not in {target}{did_you_mean(name, targets)}")

@@ -1,0 +1,132 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+import pytest
+import sqlalchemy as sa
+
+from policies.vocabulary import EventTag, RetentionClass
+from privacy.actor import SYSTEM
+from privacy.audit import store as audit_store
+from privacy.database import ReadOnlyDoor, UnauditedChange
+from privacy.events import Event
+from privacy.subjects import store
+from privacy.unit_of_work import UnitOfWork
+from tests.support.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SomethingHappened(Event):
+    tag: ClassVar[EventTag] = EventTag.AUDIT_EXPORT_ISSUED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+
+
+def _subject(uow: UnitOfWork, subject_id: str) -> store.SubjectRow:
+    return store.SubjectRow(subject_id=subject_id, created_at=uow.now)
+
+
+def _subjects(world: World) -> int:
+    with world.placet.runtime.snapshot() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(store.SubjectRow)) or 0
+
+
+def test_a_commit_that_changed_rows_and_recorded_nothing_is_refused(world: World) -> None:
+    with (
+        world.placet.runtime.unit_of_work(SYSTEM) as uow,
+        pytest.raises(UnauditedChange, match="subject"),
+    ):
+        uow.session.add(_subject(uow, "a" * 32))
+        uow.commit()
+    assert _subjects(world) == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sa.update(store.SubjectRow).values(blocked_at=None),
+        sa.delete(store.SubjectRow),
+        sa.text("DELETE FROM subject"),
+        sa.text("  update subject set blocked_at = null"),
+    ],
+)
+def test_core_and_raw_statements_do_not_slip_past_the_guard(
+    world: World, statement: sa.Executable
+) -> None:
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow, pytest.raises(UnauditedChange):
+        uow.session.execute(statement)
+        uow.commit()
+
+
+def test_the_guard_forgets_the_last_transaction_on_the_same_connection(world: World) -> None:
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        uow.session.add(_subject(uow, "b" * 32))
+        uow.session.flush()  # and no commit
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        uow.commit()
+    assert _subjects(world) == 0
+
+
+def test_what_is_not_committed_is_undone_with_its_audit_entry(world: World) -> None:
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        uow.session.add(_subject(uow, "c" * 32))
+        entry_id = uow.record(SomethingHappened())
+    assert _subjects(world) == 0
+    with world.placet.runtime.snapshot() as session:
+        assert session.get(audit_store.Entry, entry_id) is None
+
+
+def test_the_reading_door_refuses_a_change(world: World) -> None:
+    with world.placet.runtime.snapshot() as session, pytest.raises(ReadOnlyDoor, match="subject"):
+        session.execute(sa.delete(store.SubjectRow))
+
+
+def test_a_subscriber_works_in_the_same_transaction(world: World) -> None:
+    heard: list[datetime] = []
+
+    def subscriber(uow: UnitOfWork, event: SomethingHappened) -> None:
+        uow.session.add(_subject(uow, "d" * 32))
+        heard.append(uow.now)
+        assert isinstance(event, SomethingHappened)
+
+    world.placet.runtime.subscribe(SomethingHappened, subscriber)
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        uow.record(SomethingHappened())
+    assert heard == [world.clock.now]
+    assert _subjects(world) == 0  # the unit was not committed, so neither was the subscriber's work
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        uow.record(SomethingHappened())
+        uow.commit()
+    assert _subjects(world) == 1
+
+
+def test_a_naive_instant_is_refused_by_the_column(world: World) -> None:
+    with (
+        world.placet.runtime.unit_of_work(SYSTEM) as uow,
+        pytest.raises(sa.exc.StatementError, match="time zone"),
+    ):
+        naive = world.clock.now.replace(tzinfo=None)
+        uow.session.add(store.SubjectRow(subject_id="e" * 32, created_at=naive))
+        uow.session.flush()
+
+
+def test_thirty_two_threads_lose_no_update(world: World) -> None:
+    """Read-then-write through the writing door is serial on SQLite and locked on PostgreSQL."""
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        world.placet.pseudonyms.ensure_domain(uow, "shop")
+        uow.commit()
+
+    def issue(number: int) -> list[str]:
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            return world.placet.pseudonyms.pseudonymise(
+                uow, "shop", [f"person{number % 8}@example.com"]
+            )
+
+    with ThreadPoolExecutor(32) as pool:
+        values = list(pool.map(issue, range(64)))
+    by_person = {number % 8: values[number] for number in range(64)}
+    assert all(values[number] == by_person[number % 8] for number in range(64))
+    assert len({value for [value] in values}) == 8
+    assert _subjects(world) == 8
+    world.settle()
+    assert world.verify().ok
