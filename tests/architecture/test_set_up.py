@@ -86,3 +86,9 @@ def test_make_alone_lists_every_command() -> None:
     ).stdout
     assert {"run", "test", "check", "soak", "bench"} <= set(commands)
     assert [line.split()[1] for line in listed.splitlines()] == commands
+
+
+def test_every_module_beside_the_packages_is_installed_with_them() -> None:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    installed = configuration["tool"]["setuptools"]["py-modules"]
+    assert sorted(installed) == sorted(path.stem for path in ROOT.glob("*.py"))

@@ -76,14 +76,10 @@ class World:
     def verify(self) -> Verification:
         """Verify the whole log as `placet audit verify` does."""
         with self.placet.runtime.snapshot() as session:
-            return verify_log(
-                session, self.placet.log, read_verifier(self.placet.keys_folder)
-            )
+            return verify_log(session, self.placet.log, read_verifier(self.placet.keys_folder))
 
 
-def make_world(
-    database_url: str, instance: Path, *, seed: str = "world", **settings: str
-) -> World:
+def make_world(database_url: str, instance: Path, *, seed: str = "world", **settings: str) -> World:
     """Return a wired deployment on a database that is already set up with `instance`'s keys."""
     clock, ids = FixedClock(), CountedIds(seed)
     values = CHEAP | {"PLACET_DATABASE_URL": database_url} | settings
