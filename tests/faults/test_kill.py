@@ -1,0 +1,186 @@
+"""Dying at the worst moment loses no acknowledged grant and leaves none unaudited."""
+
+import http.client
+import json
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from privacy.faults import FAULT_POINTS
+from tests.support.deployment import Deployment
+from tests.support.postgres import postgres
+from tests.support.processes import Program, wait_until
+
+PEOPLE = [f"person{number}@example.com" for number in range(40)]
+CLIENTS = 16
+
+
+@dataclass
+class Load:
+    """Grants and withdrawals from many clients at once, and what was acknowledged."""
+
+    deployment: Deployment
+    token: str
+    people: list[str]
+    acknowledged: dict[str, tuple[str, str]] = field(default_factory=dict)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    lost_connections: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, total: int) -> None:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            list(pool.map(self._send, range(total)))
+
+    def _send(self, number: int) -> None:
+        person = self.people[number % len(self.people)]
+        action = "given" if number // len(self.people) % 2 == 0 else "refused"
+        body = {
+            "subject": person,
+            "purpose": "recommendations",
+            "action": action,
+            "notice_version": 1,
+            "language": "es",
+            "channel": "api",
+        }
+        connection = http.client.HTTPConnection("127.0.0.1", self.deployment.port, timeout=30)
+        try:
+            connection.request(
+                "POST",
+                "/v1/consents",
+                json.dumps(body),
+                {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
+            )
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException):
+            with self.lock:
+                self.lost_connections += 1
+            return
+        finally:
+            connection.close()
+        with self.lock:
+            if answer.status == 201:
+                event = json.loads(content)
+                self.acknowledged[event["event_id"]] = (event["entry_id"], action)
+            else:
+                self.refused.append((answer.status, content.decode()))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
+    instance = tmp_path / "instance"
+    instance.mkdir()
+    if request.param == "sqlite":
+        yield Deployment(f"sqlite:///{instance / 'placet.sqlite3'}", instance)
+        return
+    with postgres(durable=True) as server:
+        server.create_database("placet")
+        yield Deployment(server.url("placet"), instance)
+
+
+def _prepare(deployment: Deployment) -> Load:
+    """Set the deployment up with one application and people it knows."""
+    with deployment.serving():
+        client = deployment.add_client(
+            "shop",
+            "--redirect-uri",
+            "http://localhost:1/callback",
+            "--purpose",
+            "recommendations",
+            "--scope",
+            "consents:write",
+            "--scope",
+            "pseudonyms:write",
+        )
+        token = deployment.token(client, "consents:write pseudonyms:write")
+        connection = http.client.HTTPConnection("127.0.0.1", deployment.port, timeout=30)
+        connection.request(
+            "POST",
+            "/v1/pseudonyms",
+            json.dumps({"identifiers": PEOPLE}),
+            {"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
+        )
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        assert answer.status == 200, content
+    return Load(deployment, token, json.loads(content)["pseudonyms"])
+
+
+def _check(deployment: Deployment, load: Load) -> None:
+    """After a restart everything acknowledged is there, once, and the log proves all of it."""
+    with deployment.serving():
+        engine = sa.create_engine(deployment.database_url)
+        wait_until(
+            lambda: _count(engine, "audit_pending") == 0,
+            "the sequencer places what was left",
+            seconds=30,
+        )
+        with engine.connect() as connection:
+            rows = connection.execute(
+                sa.text("SELECT event_id, entry_id, action FROM consent_event")
+            ).all()
+            placed = set(connection.execute(sa.text("SELECT entry_id FROM audit_leaf")).scalars())
+        engine.dispose()
+    events = {row.event_id: (row.entry_id, row.action) for row in rows}
+    assert len(events) == len(rows)
+    missing = {e: a for e, a in load.acknowledged.items() if events.get(e) != a}
+    assert not missing, f"acknowledged and lost: {missing}"
+    assert all(entry_id in placed for entry_id, _action in events.values())
+    verified = deployment.command("audit", "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert not [r for r in load.refused if r[0] >= 500], load.refused[:3]
+
+
+def _count(engine: sa.Engine, table: str) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def _load_until_dead(load: Load, running: Program, total: int) -> None:
+    load.run(total)
+    running.kill()
+
+
+@pytest.mark.parametrize("point", FAULT_POINTS)
+def test_dying_at_a_named_point_loses_nothing(deployment: Deployment, point: str) -> None:
+    load = _prepare(deployment)
+    at = 3 if point.startswith("commit") else 2
+    fault = {"PLACET_FAULT": f"{point}@{at}", "PLACET_WORKERS": "1"}
+    with deployment.serving(**fault) as running:
+        _load_until_dead(load, running, 120)
+    if point.startswith("commit"):
+        assert load.lost_connections, "the web process did not die where it should"
+    _check(deployment, load)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(10))
+def test_dying_at_random_under_a_thousand_grants_loses_nothing(
+    deployment: Deployment, seed: int
+) -> None:
+    _die_at_random(deployment, seed, total=1000)
+
+
+def test_dying_at_random_under_grants_loses_nothing(deployment: Deployment) -> None:
+    _die_at_random(deployment, seed=20_261_121, total=250)
+
+
+def _die_at_random(deployment: Deployment, seed: int, *, total: int) -> None:
+    load = _prepare(deployment)
+    after = random.Random(seed).randrange(total // 10, total * 7 // 10)
+    with deployment.serving() as running:
+        sender = threading.Thread(target=load.run, args=(total,))
+        sender.start()
+        wait_until(lambda: len(load.acknowledged) >= after, "grants are acknowledged", seconds=120)
+        running.kill()
+        sender.join()
+    assert load.lost_connections, "the load ended before the kill"
+    assert len(load.acknowledged) >= after
+    _check(deployment, load)

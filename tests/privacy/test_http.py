@@ -1,0 +1,166 @@
+"""Access, parsing and error answers that hold for every view."""
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from policies.vocabulary import Scope
+from privacy.actor import Actor, ActorKind
+from privacy.http import requires
+from tests.support.world import World
+
+#: Nothing here depends on the kind of database.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def application(world: World) -> World:
+    """The world, asked by an application that may pseudonymise."""
+    world.app.extensions["placet.bearer"] = lambda: Actor(
+        kind=ActorKind.APPLICATION,
+        client_id="shop",
+        domain="shop",
+        scopes=frozenset({Scope.PSEUDONYMS_WRITE}),
+    )
+    return world
+
+
+def _problem(answer: TestResponse, status: int, code: str) -> dict[str, object]:
+    assert answer.status_code == status, answer.text
+    assert answer.mimetype == "application/problem+json"
+    problem = answer.json
+    assert problem is not None
+    assert problem["type"] == f"/problems/{code}"
+    assert problem["status"] == status
+    assert problem["detail"]
+    return dict(problem)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"", JSON, 400, "malformed-json"),
+        (b"{", JSON, 400, "malformed-json"),
+        (b"\xff\xfe", JSON, 400, "malformed-json"),
+        (b"[" * 100_000, JSON, 400, "malformed-json"),
+        (b"{}", {}, 415, "unsupported-media-type"),
+        (b"{}", {"Content-Type": "text/plain"}, 415, "unsupported-media-type"),
+        (b"{}", JSON, 422, "invalid-input"),
+        (b"[]", JSON, 422, "invalid-input"),
+        (b"null", JSON, 422, "invalid-input"),
+        (b'{"identifiers": "ana@example.com"}', JSON, 422, "invalid-input"),
+        (b'{"identifiers": [1]}', JSON, 422, "invalid-input"),
+        (b'{"identifiers": []}', JSON, 422, "invalid-input"),
+        (b'{"identifiers": ["a@example.com"], "more": 1}', JSON, 422, "invalid-input"),
+        (b'{"identifiers": ["' + b"x" * 300_000 + b'"]}', JSON, 413, "body-too-large"),
+    ],
+)
+def test_a_bad_body_is_a_problem_that_names_what_is_wrong(
+    application: World, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = application.client.post("/v1/pseudonyms", data=body, headers=headers)
+    problem = _problem(answer, status, code)
+    if code == "invalid-input":
+        assert problem["errors"]
+
+
+def test_every_wrong_member_is_named_at_once(application: World) -> None:
+    answer = application.client.post("/v1/pseudonyms", json={"identifiers": [1, 2], "more": 1})
+    errors = _problem(answer, 422, "invalid-input")["errors"]
+    assert isinstance(errors, list)
+    assert {error["field"] for error in errors} == {"identifiers.0", "identifiers.1", "more"}
+
+
+def test_an_anonymous_call_is_asked_for_a_token_and_a_lacking_one_told_the_scope(
+    world: World,
+) -> None:
+    answer = world.client.post("/v1/pseudonyms", json={})
+    _problem(answer, 401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    world.app.extensions["placet.bearer"] = lambda: Actor(
+        kind=ActorKind.APPLICATION, client_id="shop", domain="shop"
+    )
+    answer = world.client.post("/v1/pseudonyms", json={})
+    _problem(answer, 403, "insufficient-scope")
+    assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+
+
+def test_a_session_cookie_opens_no_door_of_the_api(world: World) -> None:
+    world.app.extensions["placet.session"] = lambda: Actor(
+        kind=ActorKind.PERSON, scopes=frozenset(Scope)
+    )
+    world.app.extensions["placet.bearer"] = lambda: None
+    _problem(world.client.post("/v1/pseudonyms", json={}), 401, "unauthenticated")
+
+
+def test_an_unknown_address_and_a_wrong_method_are_problems(world: World) -> None:
+    _problem(world.client.get("/v1/nothing"), 404, "not-found")
+    answer = world.client.get("/v1/pseudonyms")
+    _problem(answer, 405, "method-not-allowed")
+    assert "POST" in answer.headers["Allow"]
+
+
+@pytest.fixture
+def forgetful(world: World) -> Flask:
+    """An application with a view whose author forgot to say who may see it."""
+    world.app._got_first_request = False
+    world.app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
+    broken = requires(Scope.PUBLIC)(_break)
+    world.app.add_url_rule("/v1/broken", "broken", broken)
+    return world.app
+
+
+def _break() -> str:
+    raise RuntimeError("a secret detail")
+
+
+def test_a_view_without_a_stated_scope_is_refused(forgetful: Flask) -> None:
+    answer = forgetful.test_client().get("/forgotten")
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+
+
+def test_an_unexpected_error_tells_nothing(forgetful: Flask) -> None:
+    forgetful.testing = False
+    forgetful.config["PROPAGATE_EXCEPTIONS"] = False
+    answer = forgetful.test_client().get("/v1/broken")
+    _problem(answer, 500, "internal-error")
+    assert "secret" not in answer.text
+
+
+def test_every_answer_carries_the_security_headers(world: World) -> None:
+    for path in ("/v1/nothing", "/healthz", "/static/placet.css"):
+        headers = world.client.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "Strict-Transport-Security" not in headers  # plain http on localhost
+    assert world.client.get("/v1/nothing").headers["Cache-Control"] == "no-store"
+
+
+def test_every_view_states_who_may_see_it(world: World) -> None:
+    for rule in world.app.url_map.iter_rules():
+        if rule.endpoint == "static":
+            continue
+        view = world.app.view_functions[rule.endpoint]
+        assert hasattr(view, "required_scope"), rule.rule
+        methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        assert len(methods) == 1 or methods == {"GET", "POST"}, rule.rule
+
+
+def test_every_public_view_is_one_we_meant_to_be_public(world: World) -> None:
+    public = sorted(
+        rule.rule
+        for rule in world.app.url_map.iter_rules()
+        if rule.endpoint != "static"
+        and getattr(world.app.view_functions[rule.endpoint], "required_scope", None) is Scope.PUBLIC
+    )
+    assert public == PUBLIC, set(public) ^ set(PUBLIC)
+
+
+PUBLIC: list[str] = []
