@@ -93,7 +93,7 @@ class Facts:
 
     Attributes:
         known: the pseudonym leads to a person.
-        verified: they proved an address.
+        verified: False where the consent came with an address that nobody has proved.
         restricted: a restriction is in force. Source: GDPR Art. 18.
         blocked: their data is blocked. Source: LOPDGDD Art. 32.
         objected: their objection to this purpose is in force. Source: GDPR Art. 21.

@@ -154,6 +154,8 @@ class EventTag(StrEnum):
     RIGHTS_REQUEST_VERIFIED = "rights:request:verified"
     RIGHTS_REQUEST_FULFILLED = "rights:request:fulfilled"
     RIGHTS_REQUEST_REFUSED = "rights:request:refused"
+    RIGHTS_REQUEST_EXPIRED = "rights:request:expired"
+    RIGHTS_ACCESS_LINK_SENT = "rights:access-link:sent"
     RIGHTS_DATA_DOWNLOADED = "rights:data:downloaded"
     ACCOUNTS_ACCOUNT_REGISTERED = "accounts:account:registered"
     ACCOUNTS_ACCOUNT_VERIFIED = "accounts:account:verified"
@@ -169,6 +171,8 @@ class EventTag(StrEnum):
     SESSIONS_SIGN_IN_FAILED = "sessions:sign-in:failed"
     SESSIONS_SESSION_ENDED = "sessions:session:ended"
     PROVIDER_CLIENT_ADDED = "provider:client:added"
+    PROVIDER_CLIENT_DISABLED = "provider:client:disabled"
+    PROVIDER_CLIENT_SECRET_ROTATED = "provider:client-secret:rotated"  # noqa: S105 - an event's name
     PROVIDER_CODE_ISSUED = "provider:code:issued"
     PROVIDER_TOKENS_ISSUED = "provider:tokens:issued"
     PROVIDER_TOKENS_REVOKED = "provider:tokens:revoked"

@@ -7,6 +7,9 @@ nowhere else. Writers go through `Database.writing` (SQLite: `BEGIN IMMEDIATE`),
 
 from __future__ import annotations
 
+import fcntl
+import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,11 +99,38 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("placet_door") == "writing"
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    door = connection.get_execution_options().get("placet_door")
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
+    # The doors share pooled connections, so each says what it is.
+    driver.execute(f"PRAGMA query_only={'ON' if door == 'reading' else 'OFF'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if door == "writing" else "BEGIN")
 
 
-_CHANGING = ("INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE")
+def _forget_changes(connection: Connection) -> None:
+    """Begin each transaction with nothing changed, whoever had the pooled connection before."""
+    connection.info["placet_changed"] = set()
+
+
+#: What makes raw SQL a change, wherever it stands; `FOR UPDATE` locks and changes nothing.
+_CHANGING = re.compile(
+    r"(?<!FOR )(?<!KEY )\b(INSERT|UPDATE|DELETE|REPLACE INTO|MERGE|TRUNCATE|COPY|CREATE|ALTER|DROP)\b",
+    re.IGNORECASE,
+)
+
+
+def _changed_by(statement: str, context: Any) -> Iterator[tuple[str, bool]]:  # noqa: ANN401
+    """Yield (table, whether it is operational) for each table that a statement changes."""
+    compiled = context.compiled
+    if compiled is None or isinstance(compiled.statement, sa.TextClause | sa.TextualSelect):
+        if _CHANGING.search(statement):
+            yield statement.strip(), False
+        return
+    changing = [cte.element for cte in compiled.ctes or () if cte.element.is_dml]
+    if context.isinsert or context.isupdate or context.isdelete:
+        changing.append(compiled.statement)
+    for each in changing:
+        yield each.table.name, bool(each.table.info.get("operational"))
 
 
 def _note_change(
@@ -115,17 +145,11 @@ def _note_change(
     door = connection.get_execution_options().get("placet_door")
     if door is None:  # migrations and the tests' own look behind our back
         return
-    if context.isinsert or context.isupdate or context.isdelete:
-        table = context.compiled.statement.table
-        name, operational = table.name, bool(table.info.get("operational"))
-    elif statement.lstrip().upper().startswith(_CHANGING):
-        name, operational = statement.strip(), False
-    else:
-        return
-    if door == "reading":
-        raise ReadOnlyDoor(f"{name} was changed through the reading door")
-    if not operational:
-        connection.info.setdefault("placet_changed", set()).add(name)
+    for name, operational in _changed_by(statement, context):
+        if door == "reading":
+            raise ReadOnlyDoor(f"{name} was changed through the reading door")
+        if not operational:
+            connection.info["placet_changed"].add(name)
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -133,6 +157,7 @@ def prepare_engine(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", _forget_changes)
     event.listen(engine, "before_cursor_execute", _note_change)
 
 
@@ -144,6 +169,9 @@ def engine_options(url: str) -> dict[str, object]:
     return options
 
 
+_POSTGRESQL_READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
 class Database:
     """One engine and its two doors."""
 
@@ -151,6 +179,8 @@ class Database:
         self.engine = engine
         self._writing = engine.execution_options(placet_door="writing")
         self._reading = engine.execution_options(placet_door="reading")
+        file = engine.url.database if self.is_sqlite else None
+        self._turnstile = Path(f"{file}-turnstile") if file else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -162,15 +192,33 @@ class Database:
         """Yield a session over one consistent snapshot; nothing can be changed through it."""
         with Session(self._reading, expire_on_commit=False) as session:
             if not self.is_sqlite:
-                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+                session.connection(execution_options=_POSTGRESQL_READING)
             yield session  # closing rolls back what was not committed
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Yield a session that holds the write lock from its first statement (SQLite)."""
-        with Session(self._writing, expire_on_commit=False) as session:
-            session.connection().info["placet_changed"] = set()
+        with self._turn(), Session(self._writing, expire_on_commit=False) as session:
+            session.connection()  # takes the lock before the instant is read
             yield session  # closing rolls back what was not committed
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let SQLite's writers in one by one, in the order they came, over all processes.
+
+        SQLite itself makes a waiting writer sleep and try again: under load most of the time
+        passes asleep, and who comes last may win. The kernel's file lock wakes the next in line
+        and is released by the kernel where a process dies.
+        """
+        if self._turnstile is None:
+            yield
+            return
+        descriptor = os.open(self._turnstile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     @staticmethod
     def changed_tables(session: Session) -> set[str]:

@@ -44,6 +44,10 @@ OAUTH_BACK_CHANNEL = (
     "/oauth/jwks",
     "/.well-known/",
 )
+#: Forms that other sites send here on purpose; the view turns them into a GET and changes nothing.
+FORMS_FROM_OUTSIDE = ("/oauth/authorize",)
+#: What a browser says of a form that our own page, or nobody's, sends. Source: W3C Fetch Metadata.
+OWN_SITE = frozenset({"same-origin", "none"})
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -187,7 +191,9 @@ def problem_response(error: DomainError) -> Response:
     if isinstance(error, TooManyAttempts):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthenticated):
-        response.headers["WWW-Authenticate"] = 'Bearer realm="placet"'
+        # A token was sent and did not count: RFC 6750 s. 3.1.
+        wrong = ', error="invalid_token"' if "Authorization" in request.headers else ""
+        response.headers["WWW-Authenticate"] = 'Bearer realm="placet"' + wrong
     if isinstance(error, InsufficientScope):
         response.headers["WWW-Authenticate"] = 'Bearer realm="placet", error="insufficient_scope"'
     return response
@@ -251,10 +257,29 @@ def _deny_by_default() -> None:
         raise NotFound("there is nothing at this address")
 
 
+def _refuse_null_characters() -> None:
+    """Refuse U+0000 in an address or a form: PostgreSQL keeps no text that holds one.
+
+    OAuth's own endpoints say it in OAuth's own form.
+    """
+    if "\0" in request.path:
+        raise NotFound("there is nothing at this address")
+    if request.path.startswith("/oauth/"):
+        return
+    for members in (request.args, request.form):
+        if any("\0" in text for pair in members.items(multi=True) for text in pair):
+            raise _Named("bad-request", "a value holds a null character")
+
+
 def _protect_forms() -> None:
     """Check the CSRF token of every form; bearer-token paths carry no ambient authority."""
     if is_api(request.path) or request.path.startswith(OAUTH_BACK_CHANNEL):
         return
+    if request.path in FORMS_FROM_OUTSIDE:
+        return
+    unsafe = request.method not in {"GET", "HEAD", "OPTIONS"}
+    if unsafe and request.headers.get("Sec-Fetch-Site", "same-origin") not in OWN_SITE:
+        raise CSRFError("another site sent this form")
     csrf.protect()
 
 
@@ -276,9 +301,13 @@ def _headers(response: Response) -> Response:
 def init_http(app: Flask) -> None:
     """Attach access control, error answers and headers to `app`."""
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    # The strict check wants a Referer, which our own Referrer-Policy keeps browsers from sending;
+    # `_protect_forms` looks at Sec-Fetch-Site instead.
+    app.config["WTF_CSRF_SSL_STRICT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None  # it lives as long as the session it is bound to
     csrf.init_app(app)
     app.before_request(_deny_by_default)
+    app.before_request(_refuse_null_characters)
     app.before_request(_protect_forms)
     app.register_error_handler(DomainError, _answer)
     app.register_error_handler(HTTPException, _from_http)

@@ -26,6 +26,7 @@ class Operation:
         problems: codes of the problems it can answer with, beyond authentication.
         example: a request body that works on the example register.
         headers: request headers that matter, name -> what for.
+        media_type: of the answers' bodies where they are no JSON.
     """
 
     summary: str
@@ -36,6 +37,7 @@ class Operation:
     problems: tuple[str, ...] = ()
     example: Json = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str | None = None
 
 
 def documented(operation: Operation) -> Callable[[View], View]:

@@ -7,6 +7,7 @@ reason until it succeeds or is given up, and the operator sees it.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -33,6 +34,8 @@ RETRY_WAITS = (
 )
 #: A worker that took a row and died leaves it to the others after this long.
 LEASE = timedelta(minutes=2)
+
+log = logging.getLogger("placet.outbox")
 
 
 class OutboxRow(Base):
@@ -102,6 +105,11 @@ class Outbox:
                 self._senders[kind](message)
             except OSError as error:
                 self._postpone(runtime, row_id, f"{type(error).__name__}: {error}")
+            except Exception as error:
+                # Whatever a message provokes counts as a try, or it would be tried for ever.
+                # Only its name is kept: its text may quote the message.
+                log.exception("the sender of %s failed", kind)
+                self._postpone(runtime, row_id, type(error).__name__)
             else:
                 self._finish(runtime, row_id)
         return tried
@@ -144,10 +152,14 @@ class Outbox:
     @staticmethod
     def _postpone(runtime: Runtime, row_id: str, reason: str) -> None:
         with runtime.unit_of_work(SYSTEM) as uow:
-            row = uow.session.get_one(OutboxRow, row_id)
+            row = uow.session.get_one(OutboxRow, row_id, with_for_update=True)
+            if row.state != "waiting":  # the lease ran out, and another worker ended it
+                return
             given_up = row.attempts >= len(RETRY_WAITS)
             row.state = "failed" if given_up else "waiting"
-            if not given_up:
+            if given_up:
+                row.sealed = None
+            else:
                 row.next_attempt_at = uow.now + RETRY_WAITS[row.attempts]
             row.attempts += 1
             row.last_error = reason[:200]

@@ -80,6 +80,8 @@ class Settings:
         loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
         if parts.scheme == "http" and not loopback:
             raise SettingsError("PLACET_BASE_URL must be https except on localhost")
+        if self.demo and not loopback:
+            raise SettingsError("PLACET_DEMO shows everybody's mail: only with a localhost address")
         if not self.database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise SettingsError(
                 "PLACET_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://"

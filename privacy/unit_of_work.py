@@ -97,6 +97,7 @@ class UnitOfWork:
             changed.clear()
             changed.update(before)
             self._recorded = recorded
+            self.session.info.clear()  # what was remembered may have been undone with it
             raise
 
     def commit(self) -> None:
@@ -110,6 +111,7 @@ class UnitOfWork:
         if changed and not self._recorded:  # no history, no commit
             self.session.rollback()
             raise UnauditedChange(", ".join(sorted(changed)))
+        self._recorded = 0  # whatever comes after needs an event of its own
         self._faults.reach("commit:before")
         self._faults.reach("commit:inside")
         self.session.commit()

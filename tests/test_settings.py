@@ -48,6 +48,12 @@ def test_a_wrong_setting_is_refused_by_its_name(tmp_path: Path, name: str, value
         settings_from({name: value}, tmp_path)
 
 
+def test_the_demo_that_shows_every_letter_does_not_start_for_real_people(tmp_path: Path) -> None:
+    public = {"PLACET_DEMO": "true", "PLACET_BASE_URL": "https://privacy.example.com"}
+    with pytest.raises(SettingsError, match="PLACET_DEMO"):
+        settings_from(public, tmp_path)
+
+
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("threads = ")
     with pytest.raises(SettingsError, match=r"config\.toml"):

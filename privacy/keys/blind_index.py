@@ -17,6 +17,8 @@ from privacy.keys.keyring import Keyring, RootKey
 
 INDEX_VERSION = 1
 INDEX_BYTES = 16
+#: Characters as typed. Source: RFC 5321 s. 4.5.3.1 (64 octets, "@", 255 octets).
+MAX_EMAIL_LENGTH = 320
 
 
 class IdentifierKind(StrEnum):
@@ -33,6 +35,8 @@ def normalise_email(address: str, *, field: str = "email") -> str:
     Raises:
         InvalidInput: it is not an address; `field` is named.
     """
+    if len(address) > MAX_EMAIL_LENGTH:  # the library looks at all of it before it measures
+        raise InvalidInput("The email address is too long.", field=field)
     try:
         found = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:

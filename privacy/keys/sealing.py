@@ -65,7 +65,8 @@ class Sealer:
             plain: what to protect.
             at: now, the creation time of a new key.
         """
-        key = self._key(session, holder, retention)
+        # A person's key is held, so that an erasure waits for what is being sealed with it.
+        key = self._key(session, holder, retention, hold=holder != DEPLOYMENT)
         if key is None:
             key = self._create(session, holder, retention, at)
         nonce = self._ids.random_bytes(NONCE_BYTES)
@@ -96,7 +97,8 @@ class Sealer:
 
         Joins the caller's transaction; the caller records the erasure.
         """
-        self._opened(session).pop((holder, retention), None)
+        for held in (True, False):
+            self._opened(session).pop((holder, retention, held), None)
         return store.delete(session, holder, retention)
 
     def rewrap(self, session: Session, limit: int) -> int:
@@ -111,36 +113,46 @@ class Sealer:
         return len(keys)
 
     @staticmethod
-    def _opened(session: Session) -> dict[tuple[str, RetentionClass], bytes]:
-        """Return this session's unwrapped keys: no longer-lived cache may outlive an erasure."""
-        opened: dict[tuple[str, RetentionClass], bytes] = session.info.setdefault("data_keys", {})
+    def _opened(session: Session) -> dict[tuple[str, RetentionClass, bool], bytes]:
+        """Return this session's unwrapped keys by holder, class and whether they are held.
+
+        No longer-lived cache may outlive an erasure.
+        """
+        opened: dict[tuple[str, RetentionClass, bool], bytes]
+        opened = session.info.setdefault("data_keys", {})
         return opened
 
-    def _key(self, session: Session, holder: str, retention: RetentionClass) -> bytes | None:
+    def _key(
+        self, session: Session, holder: str, retention: RetentionClass, *, hold: bool = False
+    ) -> bytes | None:
         opened = self._opened(session)
-        if (holder, retention) not in opened:
-            row = store.find(session, holder, retention)
-            if row is None:
-                return None
-            opened[holder, retention] = self._unwrap(row)
-        return opened[holder, retention]
+        for held in (True, hold):
+            if (holder, retention, held) in opened:
+                return opened[holder, retention, held]
+        row = store.find(session, holder, retention, hold=hold)
+        if row is None:
+            return None
+        opened[holder, retention, hold] = self._unwrap(row)
+        return opened[holder, retention, hold]
 
     def _create(
         self, session: Session, holder: str, retention: RetentionClass, at: datetime
     ) -> bytes:
         plain = self._ids.random_bytes(KEY_BYTES)
         epoch = self._keyring.current_epoch()
-        store.add(
-            session,
-            store.DataKey(
-                holder=holder,
-                retention=retention.value,
-                epoch=epoch,
-                wrapped=self._wrap(holder, retention.value, epoch, plain),
-                created_at=at,
-            ),
+        made = store.DataKey(
+            holder=holder,
+            retention=retention.value,
+            epoch=epoch,
+            wrapped=self._wrap(holder, retention.value, epoch, plain),
+            created_at=at,
         )
-        self._opened(session)[holder, retention] = plain
+        if not store.add(session, made):  # made by another request at the same moment
+            other = self._key(session, holder, retention, hold=holder != DEPLOYMENT)
+            if other is not None:
+                return other
+            raise KeyDestroyed(retention.value)
+        self._opened(session)[holder, retention, True] = plain
         return plain
 
     def _wrap(self, holder: str, retention: str, epoch: int, plain: bytes) -> bytes:

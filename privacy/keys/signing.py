@@ -65,6 +65,9 @@ class SigningKeys:
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
+        # By `kid`. Importing an RSA key checks it first, which costs some 60 ms; whether a key
+        # still signs is read from the database each time.
+        self._opened: dict[str, Key] = {}
 
     def ensure(self, uow: UnitOfWork, use: KeyUse) -> str:
         """Create the first key for `use` where there is none; joins the caller's transaction.
@@ -113,14 +116,16 @@ class SigningKeys:
         row = self._current(session, use)
         if row is None:
             raise LookupError(f"there is no signing key for {use.value}; run `placet setup`")
-        private = self._sealer.open(
-            session,
-            DEPLOYMENT,
-            RetentionClass.SECURITY_TRAIL,
-            place("signing_key", "private", row.kid),
-            row.private_sealed,
-        )
-        return KeySet.import_key_set({"keys": [json.loads(private)]}).keys[0]
+        if row.kid not in self._opened:
+            private = self._sealer.open(
+                session,
+                DEPLOYMENT,
+                RetentionClass.SECURITY_TRAIL,
+                place("signing_key", "private", row.kid),
+                row.private_sealed,
+            )
+            [self._opened[row.kid]] = KeySet.import_key_set({"keys": [json.loads(private)]}).keys
+        return self._opened[row.kid]
 
     @staticmethod
     def public(session: Session, use: KeyUse) -> list[dict[str, str | list[str]]]:

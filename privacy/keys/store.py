@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.vocabulary import RetentionClass
@@ -28,15 +29,25 @@ class DataKey(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-def find(session: Session, holder: str, retention: RetentionClass) -> DataKey | None:
-    """Return the wrapped key of `holder` for one class."""
-    return session.get(DataKey, (holder, retention.value))
+def find(
+    session: Session, holder: str, retention: RetentionClass, *, hold: bool = False
+) -> DataKey | None:
+    """Return the wrapped key of `holder` for one class.
+
+    `hold` lets nobody destroy it until the transaction ends (PostgreSQL).
+    """
+    lock = {"read": True, "key_share": True} if hold else None
+    return session.get(DataKey, (holder, retention.value), with_for_update=lock)
 
 
-def add(session: Session, key: DataKey) -> None:
-    """Add a wrapped key."""
-    session.add(key)
-    session.flush()
+def add(session: Session, key: DataKey) -> bool:
+    """Add a wrapped key; False where another transaction added one first."""
+    try:
+        with session.begin_nested():
+            session.add(key)
+    except IntegrityError:
+        return False
+    return True
 
 
 def delete(session: Session, holder: str, retention: RetentionClass) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from policies.errors import NotFound
+from privacy.keys.blind_index import normalise_email
 from privacy.keys.keyring import Keyring, RootKey
 from privacy.pseudonyms import store
 from privacy.pseudonyms.model import (
@@ -49,7 +51,8 @@ class Pseudonyms:
         value = store.value_for(uow.session, domain.domain_id, subject_id)
         if value is not None:
             return value
-        sid = self._subjects.sid(uow.session, subject_id)
+        held = self._subjects.hold(uow.session, subject_id)  # an erasure must not miss it
+        sid = self._subjects.sid(uow.session, subject_id) if held else None
         if sid is None:
             raise NotFound("there is no such person")
         key = self._keyring.derive(
@@ -72,6 +75,12 @@ class Pseudonyms:
         return value
 
     @staticmethod
+    def find(session: Session, domain_name: str, subject_id: str) -> str | None:
+        """Return the person's pseudonym in the domain where one was issued; issues none."""
+        domain = store.domain_named(session, domain_name)
+        return store.value_for(session, domain.domain_id, subject_id) if domain else None
+
+    @staticmethod
     def resolve(session: Session, domain_name: str, value: str) -> str | None:
         """Return the subject whom `value` names in this domain, or None.
 
@@ -80,6 +89,14 @@ class Pseudonyms:
         if domain_of(value) is None:
             return None
         return store.subject_for(session, domain_name, value)
+
+    def of_event(self, domain_name: str, event_id: str) -> str:
+        """Return an event's name in the domain, 32 hexadecimal digits.
+
+        The event's own id, told to two applications, would join their pseudonyms of a person.
+        """
+        key = self._keyring.derive(RootKey.PSEUDONYM, "event", "hmac-sha256", "v1")
+        return hmac.digest(key, f"{domain_name}|{event_id}".encode(), "sha256")[:16].hex()
 
     @staticmethod
     def known_to(session: Session, subject_id: str) -> list[str]:
@@ -100,11 +117,13 @@ class Pseudonyms:
         Raises:
             InvalidInput: an entry is not an address; names its position. Nothing is changed.
         """
-        values = []
-        for position, address in enumerate(emails):
-            subject_id = self._subjects.by_email(
-                uow, address, keep=False, field=f"identifiers.{position}"
-            )
-            values.append(self.issue(uow, domain_name, subject_id))
+        addresses = [
+            normalise_email(address, field=f"identifiers.{position}")
+            for position, address in enumerate(emails)
+        ]
+        values = {}
+        for address in sorted(set(addresses)):  # in one order: two lists never wait in a ring
+            subject_id = self._subjects.by_email(uow, address, keep=False)
+            values[address] = self.issue(uow, domain_name, subject_id)
         uow.commit()
-        return values
+        return [values[address] for address in addresses]

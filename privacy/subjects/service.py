@@ -62,7 +62,7 @@ class Subjects:
         address = normalise_email(address, field=field)
         row = self._identifier(uow.session, address)
         if row is not None:
-            if keep and row.sealed is None:
+            if keep and row.sealed is None and store.hold(uow.session, row.subject_id):
                 row.sealed = self._seal_identifier(uow, row.subject_id, row.identifier_id, address)
                 uow.record(IdentifierAdded(subject_id=row.subject_id, kind=row.kind))
             return row.subject_id
@@ -78,7 +78,8 @@ class Subjects:
     def verify_email(self, uow: UnitOfWork, subject_id: str, address: str) -> None:
         """Note that the person proved this address theirs."""
         row = self._identifier(uow.session, normalise_email(address))
-        if row is None or row.subject_id != subject_id:
+        known = row is not None and row.subject_id == subject_id
+        if row is None or not known or not store.hold(uow.session, subject_id):
             raise UnknownSubject("the address is not this person's")
         if row.verified_at is None:
             row.verified_at = uow.now
@@ -136,8 +137,7 @@ class Subjects:
 
         Source: GDPR Art. 16; LOPDGDD Art. 14.
         """
-        standing = self.standing(uow.session, subject_id)
-        if standing is None or standing.erased:
+        if not store.hold(uow.session, subject_id):
             raise UnknownSubject("there is no such person")
         before = self.profile(uow.session, subject_id).get(attribute)
         after = None if value is None else clean_value(attribute, value)
@@ -185,6 +185,11 @@ class Subjects:
         row.erased_at = uow.now
         self._sealer.destroy(uow.session, subject_id, PROFILE)
         uow.record(SubjectErased(subject_id=subject_id))
+
+    @staticmethod
+    def hold(session: Session, subject_id: str) -> bool:
+        """Let nobody erase the person until the transaction ends; False: there is none."""
+        return store.hold(session, subject_id)
 
     def sid(self, session: Session, subject_id: str) -> bytes | None:
         """Return the secret that pseudonyms are computed over, or None once erased."""

@@ -55,6 +55,20 @@ class AttributeRow(Base):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+def hold(session: Session, subject_id: str) -> bool:
+    """Let nobody erase the person until the transaction ends (PostgreSQL; SQLite has one writer).
+
+    Returns:
+        Whether there is such a person, not erased.
+    """
+    query = (
+        sa.select(SubjectRow.subject_id)
+        .where(SubjectRow.subject_id == subject_id, SubjectRow.erased_at.is_(None))
+        .with_for_update()
+    )
+    return session.scalar(query) is not None
+
+
 def identifier_by_index(
     session: Session, kind: str, version: int, blind_index: bytes
 ) -> IdentifierRow | None:

@@ -1,5 +1,7 @@
 """Access, parsing and error answers that hold for every view."""
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -7,7 +9,8 @@ from werkzeug.test import TestResponse
 from policies.vocabulary import Scope
 from privacy.actor import Actor, ActorKind
 from privacy.http import requires
-from tests.support.world import World
+from tests.support.forms import csrf_token
+from tests.support.world import World, make_world
 
 #: Nothing here depends on the kind of database.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -132,7 +135,8 @@ def test_an_unexpected_error_tells_nothing(forgetful: Flask) -> None:
 
 def test_every_answer_carries_the_security_headers(world: World) -> None:
     for path in ("/v1/nothing", "/healthz", "/static/placet.css"):
-        headers = world.client.get(path).headers
+        with world.client.get(path) as answer:
+            headers = answer.headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
@@ -163,4 +167,84 @@ def test_every_public_view_is_one_we_meant_to_be_public(world: World) -> None:
     assert public == PUBLIC, set(public) ^ set(PUBLIC)
 
 
-PUBLIC: list[str] = []
+PUBLIC = [
+    "/",
+    "/.well-known/authzen-configuration",
+    "/.well-known/change-password",
+    "/.well-known/openid-configuration",
+    "/.well-known/security.txt",
+    "/docs",
+    "/healthz",
+    "/invitation/<token>",
+    "/invitation/<token>",
+    "/login",
+    "/login",
+    "/login/code",
+    "/login/code",
+    "/logout",
+    "/metrics",
+    "/oauth/authorize",
+    "/oauth/authorize",
+    "/oauth/introspect",
+    "/oauth/jwks",
+    "/oauth/revoke",
+    "/oauth/token",
+    "/oauth/userinfo",
+    "/oauth/userinfo",
+    "/openapi.json",
+    "/problems/<code>",
+    "/readyz",
+    "/reasons/<code>",
+    "/recover",
+    "/recover",
+    "/recover/code",
+    "/recover/code",
+    "/recover/link/<token>",
+    "/recover/link/<token>",
+    "/register",
+    "/register",
+    "/register/code",
+    "/register/code",
+    "/register/confirm/<token>",
+    "/register/confirm/<token>",
+    "/rights",
+    "/rights",
+    "/rights/code",
+    "/rights/code",
+    "/rights/confirm/<token>",
+    "/rights/confirm/<token>",
+    "/rights/erased",
+    "/rights/requests/<reference>",
+    "/rights/requests/<reference>/data",
+    "/v1/audit/checkpoint",
+    "/v1/audit/key",
+    "/v1/receipts/keys",
+]
+
+
+@pytest.fixture
+def over_https(database_url: str, instance: Path) -> World:
+    """The world as people reach it by https."""
+    return make_world(database_url, instance, PLACET_BASE_URL="https://privacy.example.com")
+
+
+def _register(world: World, headers: dict[str, str]) -> TestResponse:
+    client = world.client
+    base = "https://privacy.example.com"
+    token = csrf_token(client.get("/register", base_url=base).text)
+    data = {"csrf_token": token, "email": "ana@example.com", "password": "correct horse battery"}
+    return client.post("/register", base_url=base, data=data, headers=headers)
+
+
+def test_a_form_works_over_https_without_a_referrer(over_https: World) -> None:
+    assert _register(over_https, {"Sec-Fetch-Site": "same-origin"}).status_code == 303
+    answer = over_https.client.get("/register", base_url="https://privacy.example.com")
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-placet=")
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    assert "max-age=31536000" in answer.headers["Strict-Transport-Security"]
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense"])
+def test_a_form_that_another_site_sends_is_refused(over_https: World, site: str) -> None:
+    assert _register(over_https, {"Sec-Fetch-Site": site}).status_code == 400

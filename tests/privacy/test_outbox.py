@@ -65,6 +65,7 @@ def test_a_failure_is_kept_with_its_reason_and_tried_again_until_given_up(world:
         world.clock.now += wait
     assert world.placet.outbox.deliver_due(world.placet.runtime) == 1
     assert _row(world).state == "failed"
+    assert _row(world).sealed is None  # nobody will send it: the address and the code go
     world.clock.advance(days=365)
     assert world.placet.outbox.deliver_due(world.placet.runtime) == 0
     assert tries == len(RETRY_WAITS) + 1
@@ -111,3 +112,47 @@ def test_a_refusing_mail_server_is_tried_again_and_named_without_the_address(
     world.clock.now += RETRY_WAITS[0]
     world.placet.outbox.deliver_due(world.placet.runtime)
     assert mail_server.wait_for(to=ANA)["Subject"] == "x"
+
+
+def test_a_letter_that_breaks_its_sender_is_given_up_and_stops_no_other(world: World) -> None:
+    sent: list[object] = []
+
+    def send(message: object) -> None:
+        assert isinstance(message, dict)
+        if message["to"] == ANA:
+            raise UnicodeEncodeError("ascii", ANA, 0, 1, "ordinal not in range")
+        sent.append(message)
+
+    world.placet.outbox.deliver_with("test", send)
+    _send(world)
+    _send(world, "bruno@example.com")
+    assert world.placet.outbox.deliver_due(world.placet.runtime) == 2
+    assert len(sent) == 1
+    for wait in RETRY_WAITS:
+        world.clock.now += wait
+        world.placet.outbox.deliver_due(world.placet.runtime)
+    with world.placet.runtime.snapshot() as session:
+        rows = {row.state: row for row in session.scalars(sa.select(OutboxRow))}
+    assert set(rows) == {"sent", "failed"}
+    assert rows["failed"].last_error == "UnicodeEncodeError"  # its text would hold the address
+
+
+def test_a_slow_worker_that_fails_after_another_sent_it_undoes_nothing(world: World) -> None:
+    """The lease ran out, the other succeeded; the letter stays sent and the queue goes on."""
+    sent: list[object] = []
+
+    def slow(_message: object) -> None:
+        world.clock.now += LEASE
+        world.placet.outbox.deliver_with("test", sent.append)
+        world.placet.outbox.deliver_due(world.placet.runtime)
+        raise OSError("too late")
+
+    world.placet.outbox.deliver_with("test", slow)
+    _send(world)
+    world.placet.outbox.deliver_due(world.placet.runtime, limit=1)
+    assert len(sent) == 1
+    assert _row(world).state == "sent"
+    world.clock.advance(days=1)
+    _send(world, "bruno@example.com")
+    world.placet.outbox.deliver_due(world.placet.runtime)
+    assert len(sent) == 2

@@ -11,6 +11,7 @@ from privacy.actor import SYSTEM
 from privacy.audit import store as audit_store
 from privacy.database import ReadOnlyDoor, UnauditedChange
 from privacy.events import Event
+from privacy.outbox import OutboxRow
 from privacy.subjects import store
 from privacy.unit_of_work import UnitOfWork
 from tests.support.world import World
@@ -48,11 +49,32 @@ def test_a_commit_that_changed_rows_and_recorded_nothing_is_refused(world: World
         sa.delete(store.SubjectRow),
         sa.text("DELETE FROM subject"),
         sa.text("  update subject set blocked_at = null"),
+        sa.text("/* tidy */ DELETE FROM subject"),
+        sa.text("-- tidy\nDELETE FROM subject"),
+        sa.text(
+            "WITH gone AS (SELECT 'x' AS name) "
+            "DELETE FROM subject WHERE subject_id IN (SELECT name FROM gone)"
+        ),
+        sa.insert(OutboxRow)
+        .from_select(
+            ["row_id", "kind", "state", "attempts", "created_at", "next_attempt_at"],
+            sa.select(
+                store.SubjectRow.subject_id,
+                sa.literal("x"),
+                sa.literal("sent"),
+                sa.literal(1),
+                store.SubjectRow.created_at,
+                store.SubjectRow.created_at,
+            ),
+        )
+        .add_cte(sa.delete(store.SubjectRow).cte("gone")),
     ],
 )
 def test_core_and_raw_statements_do_not_slip_past_the_guard(
     world: World, statement: sa.Executable
 ) -> None:
+    if getattr(statement, "_independent_ctes", ()) and world.placet.runtime.database.is_sqlite:
+        pytest.skip("SQLite knows no change inside WITH")
     with world.placet.runtime.unit_of_work(SYSTEM) as uow, pytest.raises(UnauditedChange):
         uow.session.execute(statement)
         uow.commit()
@@ -79,6 +101,59 @@ def test_what_is_not_committed_is_undone_with_its_audit_entry(world: World) -> N
 def test_the_reading_door_refuses_a_change(world: World) -> None:
     with world.placet.runtime.snapshot() as session, pytest.raises(ReadOnlyDoor, match="subject"):
         session.execute(sa.delete(store.SubjectRow))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["WITH gone AS (SELECT 1) DELETE FROM subject", "/* tidy */ DELETE FROM subject"],
+)
+def test_the_reading_door_refuses_raw_changes_however_they_begin(
+    world: World, statement: str
+) -> None:
+    with world.placet.runtime.snapshot() as session, pytest.raises(ReadOnlyDoor):
+        session.execute(sa.text(statement))
+
+
+def test_the_database_itself_keeps_the_reading_door_shut(world: World) -> None:
+    """Whatever the guard does not recognise, the database refuses; and only on that door."""
+    runtime = world.placet.runtime
+    for _ in range(2):
+        with runtime.snapshot() as session, pytest.raises(sa.exc.DBAPIError, match=r"read.?only"):
+            raw = session.connection().connection.driver_connection
+            assert raw is not None
+            session.execute(sa.select(sa.literal(1)))
+            try:
+                raw.execute("DELETE FROM subject")
+            except Exception as error:
+                raise sa.exc.DBAPIError("raw", None, error) from error
+        with runtime.unit_of_work(SYSTEM) as uow:  # the same pooled connection writes again
+            uow.session.add(_subject(uow, "f" * 32))
+            uow.record(SomethingHappened())
+            uow.session.flush()
+
+
+def test_a_second_commit_needs_an_event_of_its_own(world: World) -> None:
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        uow.record(SomethingHappened())
+        uow.commit()
+        uow.session.add(_subject(uow, "a" * 32))
+        with pytest.raises(UnauditedChange):
+            uow.commit()
+    assert _subjects(world) == 0
+
+
+def test_a_key_that_a_savepoint_undid_is_not_used_afterwards(world: World) -> None:
+    """What was sealed must open: the key's row went with the savepoint."""
+    runtime, sealer = world.placet.runtime, world.placet.sealer
+    holder, retention = "9" * 32, RetentionClass.PROFILE
+    with runtime.unit_of_work(SYSTEM) as uow:
+        with pytest.raises(RuntimeError), uow.savepoint():
+            sealer.seal(uow.session, holder, retention, b"here", b"lost", at=uow.now)
+            raise RuntimeError
+        sealed = sealer.seal(uow.session, holder, retention, b"here", b"kept", at=uow.now)
+        uow.commit()
+    with runtime.snapshot() as session:
+        assert sealer.open(session, holder, retention, b"here", sealed) == b"kept"
 
 
 def test_a_subscriber_works_in_the_same_transaction(world: World) -> None:

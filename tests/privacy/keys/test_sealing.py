@@ -1,3 +1,5 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,46 @@ def test_derived_keys_differ_by_every_part_of_their_name(tmp_path: Path) -> None
     assert len(keys) == len(RootKey) * len(names)
     with pytest.raises(ValueError, match="separator"):
         keyring.derive(RootKey.COOKIE, "a|b")
+
+
+def test_the_first_key_of_a_class_is_made_once_by_many_at_once(world: World) -> None:
+    """Two first requests at the same moment: neither fails, and both values open."""
+    together = threading.Barrier(8)
+
+    def first(_number: int) -> bytes:
+        together.wait()
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            sealed = _seal(world, uow)
+            uow.commit()
+            return sealed
+
+    with ThreadPoolExecutor(8) as threads:
+        values = list(threads.map(first, range(8)))
+    with world.placet.runtime.snapshot() as session:
+        for sealed in values:
+            assert world.placet.sealer.open(session, ANA, PROFILE, HERE, sealed) == b"secret"
+
+
+def test_a_key_is_not_destroyed_under_who_is_sealing_with_it(world: World) -> None:
+    """The erasure waits, and so sees and erases what was sealed meanwhile."""
+    runtime, sealer = world.placet.runtime, world.placet.sealer
+    if runtime.database.is_sqlite:
+        pytest.skip("SQLite has one writer")
+    with runtime.unit_of_work(SYSTEM) as uow:
+        _seal(world, uow)
+        uow.commit()
+
+    def destroy() -> bool:
+        with runtime.unit_of_work(SYSTEM) as uow:
+            destroyed = sealer.destroy(uow.session, ANA, PROFILE)
+            uow.commit()
+            return destroyed
+
+    with ThreadPoolExecutor(1) as threads:
+        with runtime.unit_of_work(SYSTEM) as uow:
+            _seal(world, uow)
+            destroyed = threads.submit(destroy)
+            with pytest.raises(TimeoutError):
+                destroyed.result(0.5)
+            uow.commit()
+        assert destroyed.result(10)

@@ -1,5 +1,7 @@
 import hashlib
 import hmac
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -98,3 +100,50 @@ def test_the_form_is_fixed_for_good() -> None:
     assert domain_of(value) == 3
     assert domain_of("d0v1_" + "A" * 32) is None
     assert domain_of(value + "\n") is None
+
+
+def test_two_lists_of_the_same_new_people_in_opposite_order_do_not_block_each_other(
+    world: World,
+) -> None:
+    _domains(world, "shop")
+    people = [f"person{number}@example.com" for number in range(30)]
+    together = threading.Barrier(4)
+
+    def take(number: int) -> list[str]:
+        together.wait()
+        return _pseudonymise(world, "shop", people if number % 2 else people[::-1])
+
+    with ThreadPoolExecutor(4) as threads:
+        lists = list(threads.map(take, range(4)))
+    assert lists[0] == lists[2] == lists[1][::-1] == lists[3][::-1]
+
+
+def test_a_pseudonym_is_never_issued_beside_an_erasure(world: World) -> None:
+    """Whoever was about to issue one while the person was erased finds nobody."""
+    _domains(world, "shop")
+    runtime, placet = world.placet.runtime, world.placet
+    if runtime.database.is_sqlite:
+        pytest.skip("SQLite has one writer")
+    with runtime.unit_of_work(SYSTEM) as uow:
+        subject_id = placet.subjects.by_email(uow, PEOPLE[0], keep=True)
+        uow.commit()
+
+    def issue() -> str:
+        with runtime.unit_of_work(SYSTEM) as uow:
+            value = placet.pseudonyms.issue(uow, "shop", subject_id)
+            uow.commit()
+            return value
+
+    with ThreadPoolExecutor(1) as threads:
+        with runtime.unit_of_work(SYSTEM) as uow:
+            placet.eraser.erase(uow, subject_id)
+            late = threads.submit(issue)
+            with pytest.raises(TimeoutError):
+                late.result(0.5)  # it waits for the erasure
+            uow.commit()
+        with pytest.raises(NotFound):
+            late.result(10)
+    with runtime.snapshot() as session:
+        assert placet.pseudonyms.known_to(session, subject_id) == []
+    world.settle()
+    assert world.verify().ok

@@ -6,6 +6,7 @@ from policies.vocabulary import RetentionClass
 from privacy.actor import SYSTEM
 from privacy.subjects import store
 from privacy.subjects.model import Attribute, UnknownSubject
+from tests.support.tampering import behind_our_back
 from tests.support.world import World
 
 ANA = "ana@example.com"
@@ -112,6 +113,27 @@ def test_an_erasure_leaves_every_proof_valid_and_shows_in_the_log(world: World) 
     assert after.ok
     assert after.size == before.size + 2
     assert after.erased == 1
+
+
+def test_an_erasure_that_was_placed_before_what_it_erased_proves_nothing(
+    world: World, database_url: str
+) -> None:
+    """Who can write the queue cannot have an erasure stand ready for a payload yet to come."""
+    subject_id = _ana(world)
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        world.placet.subjects.erase(uow, subject_id)
+        world.placet.log.erase(uow, subject_id, [RetentionClass.PROFILE])
+        uow.commit()
+    with behind_our_back(database_url) as connection:
+        connection.execute(
+            sa.text(
+                "UPDATE audit_pending SET ordinal = -1 WHERE entry_id IN "
+                "(SELECT erasure_entry_id FROM audit_opening)"
+            )
+        )
+    world.settle()
+    [finding] = world.verify().findings
+    assert finding.message == "the payload was removed without a proven erasure"
 
 
 def test_a_key_destroyed_without_a_recorded_erasure_is_found(world: World) -> None:
