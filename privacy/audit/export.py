@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, Self
 
@@ -133,6 +133,38 @@ def compose(
     if register is not None:
         document["register"] = dict(register)
     return document
+
+
+def stream(
+    verifier: Verifier,
+    checkpoint: str,
+    entries: Iterable[ExportEntry],
+    closing: Callable[[], Mapping[str, object]],
+) -> Iterator[bytes]:
+    """The same export piece by piece, so that thousands of entries need no memory.
+
+    Args:
+        verifier: as for `compose`.
+        checkpoint: as for `compose`.
+        entries: what is exported, drawn one by one.
+        closing: gives the members `meta` and, if any, `register`, once the entries are through.
+    """
+    head = {
+        "format": FORMAT,
+        "origin": verifier.name,
+        "vkey": verifier.vkey,
+        "checkpoint": checkpoint,
+    }
+    yield (_json(head)[:-1] + ',\n"entries":[').encode()
+    separator = "\n"
+    for entry in entries:
+        yield (separator + _json(entry.to_json())).encode()
+        separator = ",\n"
+    yield ("\n],\n" + _json(closing())[1:] + "\n").encode()
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def load(data: bytes) -> Mapping[str, object]:

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 import rfc8785
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from policies.vocabulary import EventTag, RetentionClass
@@ -136,13 +135,16 @@ class AuditLog:
             at=at,
         )
         tag = intake_tag(self._intake_key, entry_id, leaf)
-        session.execute(sa.insert(store.Entry).values(entry_id=entry_id, leaf=leaf, intake_tag=tag))
-        session.execute(
-            sa.insert(store.Payload).values(
-                entry_id=entry_id, holder=holder, retention=event.retention.value, sealed=sealed
-            )
+        store.add(
+            session,
+            entry_id=entry_id,
+            leaf=leaf,
+            intake_tag=tag,
+            holder=holder,
+            retention=event.retention.value,
+            sealed=sealed,
+            at=at,
         )
-        session.execute(sa.insert(store.Pending).values(entry_id=entry_id, at=at))
         return entry_id
 
     def disclose(self, session: Session, payload: store.Payload) -> Disclosure:

@@ -6,6 +6,9 @@ ever sees a place without the checkpoint that covers it, and a crash leaves noth
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -57,10 +60,40 @@ def read_verifier(folder: Path) -> Verifier:
     return Verifier.from_vkey((folder / "log.vkey").read_text().strip())
 
 
+def keep_in(path: Path) -> Callable[[str], None]:
+    """Return what keeps the newest checkpoint in a file, outside the database and its backups."""
+
+    def keep(note: str) -> None:
+        # A draft of one's own: for a moment there may be two workers.
+        draft = path.with_suffix(f".draft-{os.getpid()}-{threading.get_ident()}")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(note)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut leaves an empty file, which looks like fraud
+        draft.replace(path)
+
+    return keep
+
+
 class Sequencer:
     """Places pending entries and signs checkpoints."""
 
-    def __init__(self, runtime: Runtime, log: AuditLog, signer: Signer) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        log: AuditLog,
+        signer: Signer,
+        keep: Callable[[str], None] = lambda _note: None,
+    ) -> None:
+        """Wire a sequencer.
+
+        Args:
+            runtime: the writing door.
+            log: knows our own entries.
+            signer: the log's key.
+            keep: told each signed checkpoint after the commit, to keep it outside the database.
+        """
+        self._keep = keep
         self._runtime = runtime
         self._log = log
         self._signer = signer
@@ -100,7 +133,8 @@ class Sequencer:
             self._runtime.faults.reach("signer:signed")
             uow.session.add(store.SignedCheckpoint(tree_size=size, note=note, signed_at=uow.now))
             uow.commit()
-            return len(waiting)
+        self._keep(note)
+        return len(waiting)
 
     def _signed_size(self, latest: store.SignedCheckpoint | None, read: tiles.TileReader) -> int:
         """Return the size signed last, having compared the stored tree with it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -113,20 +114,59 @@ class SignedCheckpoint(Base):
     signed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+RowT = TypeVar("RowT", Payload, Opening)
+
+
+# Built once: every recorded event asks them.
+_ADD_ENTRY = sa.insert(cast("sa.Table", Entry.__table__))
+_ADD_PAYLOAD = sa.insert(cast("sa.Table", Payload.__table__))
+_ADD_PENDING = sa.insert(cast("sa.Table", Pending.__table__))
+
+
+def add(
+    session: Session,
+    *,
+    entry_id: str,
+    leaf: bytes,
+    intake_tag: bytes,
+    holder: str,
+    retention: str,
+    sealed: bytes,
+    at: datetime,
+) -> None:
+    """Add an entry with its payload, to wait for its place."""
+    session.execute(_ADD_ENTRY, {"entry_id": entry_id, "leaf": leaf, "intake_tag": intake_tag})
+    session.execute(
+        _ADD_PAYLOAD,
+        {"entry_id": entry_id, "holder": holder, "retention": retention, "sealed": sealed},
+    )
+    session.execute(_ADD_PENDING, {"entry_id": entry_id, "at": at})
+
+
 def latest_checkpoint(session: Session) -> SignedCheckpoint | None:
     """Return the newest signed checkpoint."""
     query = sa.select(SignedCheckpoint).order_by(SignedCheckpoint.tree_size.desc()).limit(1)
     return session.scalars(query).first()
 
 
-def pending(session: Session, limit: int) -> Sequence[tuple[int, str, bytes, bytes]]:
-    """Return (ordinal, entry id, leaf, intake tag) of up to `limit` unplaced entries."""
+def pending(
+    session: Session, limit: int, *, after: int | None = None
+) -> Sequence[tuple[int, str, bytes, bytes]]:
+    """Return (ordinal, entry id, leaf, intake tag) of up to `limit` unplaced entries.
+
+    Args:
+        session: a snapshot or the caller's transaction.
+        limit: how many at most.
+        after: only those whose ordinal is higher.
+    """
     query = (
         sa.select(Pending.ordinal, Entry.entry_id, Entry.leaf, Entry.intake_tag)
         .join(Entry, Entry.entry_id == Pending.entry_id)
         .order_by(Pending.ordinal)
         .limit(limit)
     )
+    if after is not None:
+        query = query.where(Pending.ordinal > after)
     return [(row[0], row[1], row[2], row[3]) for row in session.execute(query)]
 
 
@@ -151,6 +191,12 @@ def read_tile(session: Session, level: int, tile_index: int) -> bytes:
     """Return the hashes of a tile so far; empty where there are none."""
     query = sa.select(Tile.hashes).where(Tile.level == level, Tile.tile_index == tile_index)
     return session.scalar(query) or b""
+
+
+def tile_keys(session: Session) -> list[tuple[int, int]]:
+    """Return (level, index) of every stored tile."""
+    query = sa.select(Tile.level, Tile.tile_index).order_by(Tile.level, Tile.tile_index)
+    return [(row[0], row[1]) for row in session.execute(query)]
 
 
 def write_tiles(session: Session, tiles: Mapping[tuple[int, int], bytes]) -> None:
@@ -188,9 +234,16 @@ def leaves(session: Session, start: int, stop: int) -> Iterator[tuple[int, str, 
         yield row[0], row[1], row[2], row[3]
 
 
-def leaf_count_beyond(session: Session, size: int) -> int | None:
-    """Return the first index at or past `size`, where a place was given behind our back."""
-    return session.scalar(sa.select(sa.func.min(Leaf.leaf_index)).where(Leaf.leaf_index >= size))
+def first_index_outside(session: Session, size: int) -> int | None:
+    """Return the first index below 0 or from `size` on: a place given behind our back."""
+    outside = (Leaf.leaf_index < 0) | (Leaf.leaf_index >= size)
+    return session.scalar(sa.select(sa.func.min(Leaf.leaf_index)).where(outside))
+
+
+def placed_and_pending(session: Session) -> list[str]:
+    """Return ids of entries that have a place and a turn in the queue all the same."""
+    query = sa.select(Leaf.entry_id).join(Pending, Pending.entry_id == Leaf.entry_id)
+    return list(session.scalars(query.order_by(Leaf.leaf_index)))
 
 
 def orphans(session: Session) -> list[str]:
@@ -238,3 +291,12 @@ def replace_payloads(session: Session, erasure_entry_id: str, openings: Mapping[
         session.execute(
             sa.delete(Payload).where(Payload.entry_id.in_(entry_ids[start : start + 500]))
         )
+
+
+def by_entry(session: Session, table: type[RowT], entry_ids: Sequence[str]) -> dict[str, RowT]:
+    """Return entry id -> its row in `table`, for those of the entries that have one."""
+    found: dict[str, RowT] = {}
+    for start in range(0, len(entry_ids), 500):
+        query = sa.select(table).where(table.entry_id.in_(entry_ids[start : start + 500]))
+        found.update({row.entry_id: row for row in session.scalars(query)})
+    return found

@@ -34,6 +34,13 @@ def tile_width(size: int, level: int, index: int) -> int:
     return max(0, min(WIDTH, (size >> HEIGHT * level) - WIDTH * index))
 
 
+def tile_root(tile: bytes) -> bytes | None:
+    """The hash over a full tile: its place in the tile above. None for another length."""
+    if len(tile) != WIDTH * HASH_BYTES:
+        return None
+    return merkle.parents(_rows(tile)[-1])
+
+
 class TileTree:
     """The tree of `size` leaves as its tiles tell it.
 
