@@ -1,0 +1,1 @@
+"""What people said, under which words, and the proof of it."""

@@ -1,0 +1,247 @@
+"""What the pages say of consents, in the person's language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask_babel import format_date, format_datetime, get_locale, gettext, ngettext
+from markupsafe import Markup
+
+from policies.register.model import Localized, Purpose, Register
+from policies.vocabulary import ConsentAction, ConsentChannel, LegalBasis
+from privacy.consent.model import (
+    ConsentEvent,
+    State,
+    Status,
+    may_object,
+    purpose_rule,
+    status_of,
+)
+from privacy.consent.notice_html import render_notice
+
+SOON = timedelta(days=30)
+CARD_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One purpose on the person's page, every word ready to show; see `consent_card`."""
+
+    purpose_id: str
+    title: str
+    summary: str
+    categories: list[str]
+    recipients: list[str]
+    state: str
+    state_words: str
+    since: str | None
+    until_words: str | None
+    basis_words: str
+    notice_html: Markup
+    notice_version: int
+    notice_date_words: str
+    can_grant: bool
+    can_withdraw: bool
+    action_url: str
+    history_url: str | None
+
+
+def _(message: str, **values: object) -> str:
+    """The message in the page's language."""
+    return str(gettext(message, **values))
+
+
+def language() -> str:
+    """The language of this page."""
+    return str(get_locale() or "es")
+
+
+def in_language(texts: Localized) -> str:
+    """The text in the page's language, else in Spanish."""
+    return texts.get(language()) or texts["es"]
+
+
+def day_words(moment: datetime) -> str:
+    """`3 de marzo de 2026`, in the controller's time zone."""
+    return str(format_date(moment, "long"))
+
+
+def hour_words(moment: datetime) -> str:
+    """Day and hour, with the zone: for what is evidence."""
+    return str(format_datetime(moment, "long"))
+
+
+def title_of(register: Register, purpose_id: str) -> str:
+    """The purpose's title; its id where the register no longer has it."""
+    purpose = register.purpose(purpose_id)
+    return in_language(purpose.title) if purpose else purpose_id
+
+
+def notice_language(purpose: Purpose, register: Register) -> str:
+    """In which language the page shows the purpose's notice."""
+    notice = register.notice_of(purpose.id)
+    return language() if notice and language() in notice.texts else "es"
+
+
+def card_of(
+    register: Register, purpose: Purpose, state: State, now: datetime, *, action_url: str
+) -> Card | None:
+    """The purpose's card; None where nothing of it is published yet."""
+    notice = register.notice_of(purpose.id)
+    if notice is None or notice.published is None:
+        return None
+    by_consent = purpose.legal_basis is LegalBasis.CONSENT
+    status = status_of(state.consent, purpose_rule(register, purpose.id), now)
+    shown = _card_state(status, state) if by_consent else _basis_state(state)
+    since = state.objected_since or (state.consent.at if state.consent else None)
+    asked = by_consent and shown != "given"
+    return Card(
+        purpose_id=purpose.id,
+        title=in_language(purpose.title),
+        summary=in_language(purpose.summary),
+        categories=[in_language(register.categories[c].title) for c in purpose.data_categories],
+        recipients=[
+            f"{register.recipients[r].name} ({in_language(register.recipients[r].title)})"
+            for r in purpose.recipients
+        ],
+        state=shown,
+        state_words=_state_words(purpose, state, status),
+        since=hour_words(since) if since else None,
+        until_words=_until_words(register, purpose, state, status, now),
+        basis_words=_basis_words(purpose.legal_basis),
+        notice_html=render_notice(
+            notice.texts[notice_language(purpose, register)], below=CARD_LEVEL
+        ),
+        notice_version=notice.version,
+        notice_date_words=str(format_date(notice.published, "long")),
+        can_grant=asked or shown == "objected",
+        can_withdraw=shown == "given" or (shown == "basis" and may_object(purpose)),
+        action_url=action_url,
+        history_url="/privacy/history" if state.consent else None,
+    )
+
+
+def _card_state(status: Status, state: State) -> str:
+    """How the card of a consent purpose acts; see `consent_card` for the values."""
+    if state.objected_since and status is not Status.REFUSED:
+        return "withdrawn"
+    if status is Status.NOTICE_CHANGED:
+        return "none"  # asked anew: both answers stand side by side again
+    return status.value
+
+
+def _basis_state(state: State) -> str:
+    return "objected" if state.objected_since else "basis"
+
+
+def _state_words(purpose: Purpose, state: State, status: Status) -> str:
+    if state.objected_since:
+        return _("Te opusiste el %(date)s", date=day_words(state.objected_since))
+    if purpose.legal_basis is LegalBasis.CONTRACT:
+        return _("Parte de tu contrato")
+    if purpose.legal_basis is LegalBasis.LEGAL_OBLIGATION:
+        return _("Obligatorio por ley")
+    if purpose.legal_basis is not LegalBasis.CONSENT:
+        return _("Interés legítimo")
+    if state.consent is None:
+        return _("Aún no has decidido")
+    day = day_words(state.consent.at)
+    if status is Status.EXPIRED and state.consent.expires_at:
+        return _("Caducó el %(date)s", date=day_words(state.consent.expires_at))
+    words = {
+        Status.GIVEN: _("Aceptado el %(date)s", date=day),
+        Status.REFUSED: _("Rechazado el %(date)s", date=day),
+        Status.WITHDRAWN: _("Retirado el %(date)s", date=day),
+        Status.NOTICE_CHANGED: _("El aviso ha cambiado: decide otra vez"),
+    }
+    return words.get(status, _("Aún no has decidido"))
+
+
+def _until_words(
+    register: Register, purpose: Purpose, state: State, status: Status, now: datetime
+) -> str:
+    kept = in_language(register.retention[purpose.retention].reason)
+    if status is not Status.GIVEN or state.consent is None or state.consent.expires_at is None:
+        return kept
+    end = state.consent.expires_at
+    left = end - now
+    if left < SOON:
+        expiry = str(
+            ngettext("Caduca en %(num)s día.", "Caduca en %(num)s días.", max(left.days, 1))
+        )
+    else:
+        expiry = _("Caduca el %(date)s.", date=day_words(end))
+    return f"{expiry} {kept}"
+
+
+def _basis_words(basis: LegalBasis) -> str:
+    words = {
+        LegalBasis.CONSENT: _("Porque tú lo decides (RGPD, artículo 6.1.a)"),
+        LegalBasis.CONTRACT: _(
+            "Hace falta para cumplir el contrato que tienes con nosotros (RGPD, artículo 6.1.b)"
+        ),
+        LegalBasis.LEGAL_OBLIGATION: _("Nos obliga la ley (RGPD, artículo 6.1.c)"),
+        LegalBasis.VITAL_INTERESTS: _("Protege la vida de alguien (RGPD, artículo 6.1.d)"),
+        LegalBasis.PUBLIC_TASK: _("Cumple una misión pública (RGPD, artículo 6.1.e)"),
+        LegalBasis.LEGITIMATE_INTERESTS: _(
+            "Tenemos un interés legítimo, y puedes oponerte (RGPD, artículos 6.1.f y 21)"
+        ),
+    }
+    return words[basis]
+
+
+def event_words(action: ConsentAction, title: str) -> str:
+    """What the person did, in one line."""
+    words = {
+        ConsentAction.GIVEN: _("Aceptaste: %(title)s", title=title),
+        ConsentAction.REFUSED: _("Rechazaste: %(title)s", title=title),
+        ConsentAction.WITHDRAWN: _("Retiraste: %(title)s", title=title),
+    }
+    return words.get(action, title)
+
+
+def channel_words(channel: ConsentChannel) -> str:
+    """By which way it reached us."""
+    return {
+        ConsentChannel.WEB: _("En la web"),
+        ConsentChannel.API: _("En una aplicación de la empresa"),
+        ConsentChannel.APP: _("En la aplicación móvil"),
+        ConsentChannel.PHONE: _("Por teléfono"),
+        ConsentChannel.STORE: _("En la tienda"),
+        ConsentChannel.POST: _("Por correo postal"),
+        ConsentChannel.IMPORT: _("Traído de un sistema anterior"),
+    }[channel]
+
+
+def receipt_rows(event: ConsentEvent, title: str) -> list[tuple[str, str]]:
+    """The facts of a receipt, as (name, value)."""
+    rows = [
+        (_("Finalidad"), title),
+        (_("Qué dijiste"), event_words(event.action, title)),
+        (_("Cuándo"), hour_words(event.at)),
+        (_("Cómo"), channel_words(event.channel)),
+        (
+            _("Aviso"),
+            _(
+                "%(notice)s, versión %(version)s (%(language)s)",
+                notice=event.notice,
+                version=event.notice_version,
+                language=event.language,
+            ),
+        ),
+    ]
+    if event.expires_at:
+        rows.append((_("Caduca"), hour_words(event.expires_at)))
+    return rows
+
+
+def done_words(action: str, title: str) -> str:
+    """What a form has just changed."""
+    return {
+        "grant": _("Has aceptado: %(title)s.", title=title),
+        "refuse": _("Has rechazado: %(title)s.", title=title),
+        "withdraw": _("Has retirado tu consentimiento: %(title)s.", title=title),
+        "object": _("Te has opuesto: %(title)s.", title=title),
+        "lift-objection": _("Ya no te opones: %(title)s.", title=title),
+    }[action]

@@ -1,0 +1,13 @@
+import pytest
+
+from tests.support.cast import Person, application, calls_as, introduce, signed_in_as
+from tests.support.world import World
+
+
+@pytest.fixture
+def ana(world: World) -> Person:
+    """Ana, with a proved address, signed in, and known to the shop, which is calling."""
+    person = introduce(world)
+    calls_as(world, application())
+    signed_in_as(world, person)
+    return person
