@@ -1,0 +1,36 @@
+"""What the pages of accounts, credentials and second factors need of sessions, which lie above."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from identity.accounts.model import Account
+
+
+class Browser(Protocol):
+    """The browser that sent this request; `identity.sessions` has the real one."""
+
+    def sign_in(self, account: Account, methods: Sequence[str]) -> None:
+        """Begin a session for a person who has just proved who they are, in its own transaction.
+
+        Args:
+            account: whose session.
+            methods: how it was proved, RFC 8176 values.
+        """
+        ...
+
+    def first_stop(self, account: Account) -> str | None:
+        """Return where a person must go before anything else, or None.
+
+        Whoever sees other people's data sets up a second factor first: it is made ready here.
+        """
+        ...
+
+    def renew(self, methods: Sequence[str]) -> None:
+        """Give the present session a new id and other methods: its privilege has changed."""
+        ...
+
+    def is_fresh(self) -> bool:
+        """Tell whether the person proved who they are a short while ago."""
+        ...

@@ -1,0 +1,240 @@
+"""Registering, proving the address, and taking up an invitation."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask_babel import gettext
+from werkzeug.wrappers import Response
+
+from identity.accounts.attempts import AttemptKind, Attempts
+from identity.accounts.browser import Browser
+from identity.accounts.model import Account, LinkNotValid, WrongCode, WrongCredentials
+from identity.accounts.navigation import local_path, slow_down
+from identity.accounts.registration import Registrations
+from identity.accounts.service import Accounts
+from policies.errors import InvalidInput
+from policies.passwords import Weakness, WeakPassword
+from policies.vocabulary import Scope
+from privacy.actor import ActorKind
+from privacy.http import current_actor, requires
+from privacy.keys.blind_index import normalise_email
+from privacy.languages import select_language
+from privacy.unit_of_work import Runtime
+
+#: Where this browser keeps the id of the registration that it began, and where to go after it.
+REGISTRATION: Final = "registration"
+AFTERWARDS: Final = "afterwards"
+
+#: A cookie holds 4 kB in all.
+MAX_KEPT: Final = 2000
+
+FormErrors = list[tuple[str | None, str]]
+
+
+class PasswordChoice(Protocol):
+    """Choosing a password; `identity.credentials` has the real one."""
+
+    def check(self, password: str, *, email: str | None) -> None:
+        """Accept a password to be set.
+
+        Raises:
+            WeakPassword: it is not acceptable.
+            InvalidInput: it is not text.
+        """
+        ...
+
+    def choose(self, password: str, *, email: str | None) -> str:
+        """Return the hash of an acceptable password; slow on purpose."""
+        ...
+
+
+class RegistrationPages:
+    """What the browser sees of a registration."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        accounts: Accounts,
+        registrations: Registrations,
+        attempts: Attempts,
+        passwords: PasswordChoice,
+        browser: Browser,
+    ) -> None:
+        self._runtime = runtime
+        self._accounts = accounts
+        self._registrations = registrations
+        self._attempts = attempts
+        self._passwords = passwords
+        self._browser = browser
+
+    def _begin(self, invitation: str | None) -> tuple[str | None, FormErrors]:
+        """Begin what the form asks for; return the registration's id, or what is wrong."""
+        email, password = request.form.get("email", ""), request.form.get("password", "")
+        errors: FormErrors = []
+        address = None
+        try:
+            address = normalise_email(email)
+        except InvalidInput:
+            errors.append(("email", gettext("Escribe una dirección de correo válida.")))
+        try:
+            self._passwords.check(password, email=address)
+        except (WeakPassword, InvalidInput) as error:
+            errors.append(("password", password_error(error)))
+        if address is None or errors:
+            return None, errors
+        self._attempts.begin(
+            self._attempts.of_email(AttemptKind.LETTER, address),
+            self._attempts.of_network(AttemptKind.SENDER, request.remote_addr),
+        )
+        password_hash = self._passwords.choose(password, email=address)
+        with self._runtime.unit_of_work(current_actor()) as uow:
+            registration_id = self._registrations.begin(
+                uow,
+                email=address,
+                password_hash=password_hash,
+                language=select_language(),
+                invitation=invitation,
+            )
+        return registration_id, []
+
+    def _arrive(self, account: Account) -> Response:
+        """Sign the person in who has just proved the address, and lead on."""
+        afterwards = local_path(session.get(AFTERWARDS)) or "/privacy"
+        self._browser.sign_in(account, ("pwd",))
+        flash(gettext("Tu cuenta está lista."), "success")
+        return redirect(self._browser.first_stop(account) or afterwards, code=303)
+
+    @requires(Scope.PUBLIC)
+    def show_form(self) -> str | Response:
+        """Show the form that opens an account."""
+        if current_actor().kind is ActorKind.PERSON:
+            return redirect(local_path(request.args.get("next")) or "/privacy", code=303)
+        return render_template(
+            "accounts/register.html",
+            errors=[],
+            email="",
+            next=local_path(request.args.get("next")) or "",
+        )
+
+    @requires(Scope.PUBLIC)
+    def register(self) -> tuple[str, int] | Response:
+        """Begin a registration; the answer is the same whoever has the address."""
+        afterwards = local_path(request.form.get("next")) or ""
+        registration_id, errors = self._begin(None)
+        if registration_id is None:
+            email = request.form.get("email", "")
+            page = render_template(
+                "accounts/register.html", errors=errors, email=email, next=afterwards
+            )
+            return page, 422
+        session[REGISTRATION] = registration_id
+        session[AFTERWARDS] = afterwards if len(afterwards) <= MAX_KEPT else ""
+        return redirect(url_for("accounts_pages.show_code"), code=303)
+
+    @requires(Scope.PUBLIC)
+    def show_code(self) -> str | Response:
+        """Ask for the mailed code, in the browser that began the registration."""
+        if REGISTRATION not in session:
+            return redirect(url_for("accounts_pages.show_form"), code=303)
+        return render_template("accounts/code.html", errors=[])
+
+    @requires(Scope.PUBLIC)
+    def prove_by_code(self) -> tuple[str, int] | Response:
+        """Open the account by the mailed code."""
+        if REGISTRATION not in session:
+            return redirect(url_for("accounts_pages.show_form"), code=303)
+        typed = request.form.get("code", "")
+        try:
+            account = self._registrations.prove_by_code(
+                current_actor(), session[REGISTRATION], typed
+            )
+        except WrongCode:
+            message = gettext("El código no es ese. Míralo otra vez en el correo.")
+            return render_template("accounts/code.html", errors=[("code", message)]), 422
+        except LinkNotValid:
+            message = gettext(
+                "Este código ya no sirve: ha caducado o ha habido demasiados intentos. "
+                "Usa el enlace del correo o empieza otra vez."
+            )
+            return render_template("accounts/code.html", errors=[(None, message)]), 410
+        return self._arrive(account)
+
+    @requires(Scope.PUBLIC)
+    def show_confirmation(self, token: str) -> str:
+        """Show the button behind the mailed link; looking at it changes nothing."""
+        with self._runtime.snapshot() as database:
+            registration_id = self._registrations.registration_of(database, token)
+        return render_template(
+            "accounts/confirm.html", errors=[], ask=session.get(REGISTRATION) != registration_id
+        )
+
+    @requires(Scope.PUBLIC)
+    def prove_by_link(self, token: str) -> tuple[str, int] | Response:
+        """Open the account by the mailed link's button."""
+        with self._runtime.snapshot() as database:
+            ask = session.get(REGISTRATION) != self._registrations.registration_of(database, token)
+        password = request.form.get("password", "") if ask else None
+        try:
+            account = self._registrations.prove_by_link(current_actor(), token, password=password)
+        except WrongCredentials:
+            message = gettext("Esa no es la contraseña que se eligió al crear la cuenta.")
+            page = render_template("accounts/confirm.html", errors=[("password", message)], ask=ask)
+            return page, 422
+        return self._arrive(account)
+
+    @requires(Scope.PUBLIC)
+    def show_invitation(self, token: str) -> str:
+        """Show the form that an invitation leads to."""
+        with self._runtime.snapshot() as database:
+            role = self._accounts.invited_role(database, token, now=self._runtime.clock())
+        return render_template("accounts/invitation.html", errors=[], email="", role=role.value)
+
+    @requires(Scope.PUBLIC)
+    def accept_invitation(self, token: str) -> tuple[str, int] | Response:
+        """Begin the registration of an invited person."""
+        with self._runtime.snapshot() as database:
+            role = self._accounts.invited_role(database, token, now=self._runtime.clock())
+        registration_id, errors = self._begin(token)
+        if registration_id is None:
+            email = request.form.get("email", "")
+            page = render_template(
+                "accounts/invitation.html", errors=errors, email=email, role=role.value
+            )
+            return page, 422
+        session[REGISTRATION], session[AFTERWARDS] = registration_id, ""
+        return redirect(url_for("accounts_pages.show_code"), code=303)
+
+
+def blueprint(pages: RegistrationPages) -> Blueprint:
+    """Return the routes of these pages."""
+    routes = Blueprint("accounts_pages", __name__)
+    slow_down(routes)
+    routes.get("/register")(pages.show_form)
+    routes.post("/register")(pages.register)
+    routes.get("/register/code")(pages.show_code)
+    routes.post("/register/code")(pages.prove_by_code)
+    routes.get("/register/confirm/<token>")(pages.show_confirmation)
+    routes.post("/register/confirm/<token>")(pages.prove_by_link)
+    routes.get("/invitation/<token>")(pages.show_invitation)
+    routes.post("/invitation/<token>")(pages.accept_invitation)
+    return routes
+
+
+def password_error(error: WeakPassword | InvalidInput) -> str:
+    """Return, in the person's language, what is wrong with a chosen password."""
+    if not isinstance(error, WeakPassword):
+        return str(gettext("La contraseña tiene un signo que no podemos leer. Escríbela otra vez."))
+    messages: dict[Weakness, str] = {
+        Weakness.TOO_SHORT: gettext("Es demasiado corta: usa al menos 15 caracteres."),
+        Weakness.TOO_LONG: gettext("Es demasiado larga."),
+        Weakness.COMMON: gettext(
+            "Está entre las contraseñas que todo el mundo prueba. Elige otra."
+        ),
+        Weakness.CONTAINS_CONTEXT: gettext(
+            "Sin contar tu nombre ni el nuestro, es demasiado corta. Añade otras palabras."
+        ),
+        Weakness.TOO_UNIFORM: gettext("Repite unos pocos signos o sigue una serie. Elige otra."),
+    }
+    return messages[error.reason]

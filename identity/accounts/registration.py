@@ -1,0 +1,248 @@
+"""Registration: no account and no person exists until the address is proven.
+
+Several registrations may wait for one address. Proving the address by one of them accepts that
+one alone and ends the others, so an account that somebody else prepared under a person's address
+never becomes that person's. Source: GDPR Art. 5(1)(c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from identity.accounts import store
+from identity.accounts.mailbox_proof import (
+    CODE_LIFETIME,
+    MAX_CODE_TRIES,
+    code_matches,
+    new_proof,
+)
+from identity.accounts.model import (
+    REGISTRATION_LIFETIME,
+    Account,
+    AccountVerified,
+    LinkNotValid,
+    WrongCode,
+    WrongCredentials,
+)
+from identity.accounts.service import Accounts
+from policies.vocabulary import RetentionClass, Role
+from privacy.actor import Actor
+from privacy.ids import new_id, secret_digest
+from privacy.keys.blind_index import BlindIndex, IdentifierKind, normalise_email
+from privacy.keys.sealing import DEPLOYMENT, Sealer, place
+from privacy.mail import Postbox
+from privacy.subjects.service import Subjects
+from privacy.unit_of_work import Runtime, UnitOfWork
+
+#: Makes a registered password hash the account's; `identity.credentials` has it.
+KeepPassword = Callable[[UnitOfWork, Account, str], None]
+#: Tells whether a password is the one of a hash; slow on purpose.
+PasswordMatches = Callable[[str, str], bool]
+
+_Count = Callable[[Session, str, int, datetime], bool]
+
+
+class Registrations:
+    """Registrations from the form to the proven address."""
+
+    def __init__(
+        self,
+        *,
+        runtime: Runtime,
+        accounts: Accounts,
+        subjects: Subjects,
+        sealer: Sealer,
+        blind_index: BlindIndex,
+        postbox: Postbox,
+        keep_password: KeepPassword,
+        password_matches: PasswordMatches,
+        base_url: str,
+    ) -> None:
+        self._runtime = runtime
+        self._accounts = accounts
+        self._subjects = subjects
+        self._sealer = sealer
+        self._blind_index = blind_index
+        self._postbox = postbox
+        self._keep_password = keep_password
+        self._password_matches = password_matches
+        self._base_url = base_url
+
+    def begin(
+        self,
+        uow: UnitOfWork,
+        *,
+        email: str,
+        password_hash: str,
+        language: str,
+        invitation: str | None = None,
+    ) -> str:
+        """Keep a registration, mail its link and code, and return its id; commits.
+
+        An address that has an account gets a letter saying so instead. Its registration is kept
+        all the same, with a code that nobody has: whoever asks sees no difference.
+
+        Args:
+            uow: the unit of work.
+            email: the address, as typed.
+            password_hash: of the chosen password; made before the transaction began.
+            language: of the letter and the account.
+            invitation: the token of the invitation that brings a role, if any.
+
+        Raises:
+            InvalidInput: it is not an address.
+            LinkNotValid: the invitation is not valid.
+        """
+        address = normalise_email(email)
+        if invitation is not None:
+            self._accounts.invited_role(uow.session, invitation, now=uow.now)
+        known = self._accounts.by_email(uow.session, address) is not None
+        registration_id = new_id(uow.ids)
+        proof = new_proof(uow.ids, registration_id)
+        sealed = self._sealer.seal(
+            uow.session,
+            DEPLOYMENT,
+            RetentionClass.SECURITY_TRAIL,
+            _email_place(registration_id),
+            address.encode(),
+            at=uow.now,
+        )
+        uow.session.add(
+            store.PendingRegistration(
+                registration_id=registration_id,
+                email_index=self._blind_index.of(IdentifierKind.EMAIL, address),
+                email_sealed=sealed,
+                password_hash=password_hash,
+                token_digest=proof.token_digest,
+                code_digest=proof.code_digest,
+                language=language,
+                invitation_digest=secret_digest(invitation) if invitation else None,
+                created_at=uow.now,
+                code_expires_at=uow.now + CODE_LIFETIME,
+                expires_at=uow.now + REGISTRATION_LIFETIME,
+            )
+        )
+        if known:
+            self._postbox.send(
+                uow,
+                to=address,
+                letter="account-exists",
+                locale=language,
+                values={"action_url": f"{self._base_url}/login"},
+            )
+        else:
+            self._postbox.send(
+                uow,
+                to=address,
+                letter="registration",
+                locale=language,
+                values={
+                    "code": proof.code,
+                    "action_url": f"{self._base_url}/register/confirm/{proof.token}",
+                },
+            )
+        uow.commit()
+        return registration_id
+
+    def registration_of(self, session: Session, token: str) -> str:
+        """Return the id of the registration whose mailed link this is; changes nothing.
+
+        Raises:
+            LinkNotValid: it was used, has expired or never was.
+        """
+        row = store.pending_by_token(session, secret_digest(token))
+        if row is None or row.used_at is not None or row.expires_at <= self._runtime.clock():
+            raise LinkNotValid("the link is not valid")
+        return row.registration_id
+
+    def prove_by_link(self, actor: Actor, token: str, *, password: str | None) -> Account:
+        """Open the account of a mailed link, once.
+
+        A link says that somebody reads the mailbox, not that the same person chose the password:
+        an attacker may have registered the address and hope for one careless press of a button.
+        So a browser that did not begin the registration must give the password too. Tries count
+        like those of the code. Opens transactions of its own, so call it while none is open.
+
+        Args:
+            actor: who asks.
+            token: of the link.
+            password: None where this browser began the registration.
+
+        Raises:
+            LinkNotValid: it was used, has expired, or the tries are used up.
+            WrongCredentials: the password is not the one; a few more tries are left.
+        """
+        with self._runtime.snapshot() as session:
+            registration_id = self.registration_of(session, token)
+            row = session.get_one(store.PendingRegistration, registration_id)
+            password_hash = row.password_hash
+        if password is not None:
+            self._count(actor, registration_id, store.count_password_try)
+            if not self._password_matches(password_hash, password):
+                raise WrongCredentials
+        with self._runtime.unit_of_work(actor) as uow:
+            account = self._prove(uow, registration_id, by="link")
+            uow.commit()
+        return account
+
+    def prove_by_code(self, actor: Actor, registration_id: str, code: str) -> Account:
+        """Open the account of a registration by its mailed code, once.
+
+        The try is counted first and stands when the code is refused. Opens transactions of its
+        own, so call it while none is open.
+
+        Raises:
+            LinkNotValid: no try is left, or the code was used or has expired.
+            WrongCode: a try is used up.
+        """
+        self._count(actor, registration_id, store.count_code_try)
+        with self._runtime.unit_of_work(actor) as uow:
+            row = uow.session.get(store.PendingRegistration, registration_id)
+            if row is None:
+                raise LinkNotValid("the code is not valid any more")
+            if not code_matches(registration_id, code, row.code_digest):
+                raise WrongCode
+            account = self._prove(uow, registration_id, by="code")
+            uow.commit()
+        return account
+
+    def _count(self, actor: Actor, registration_id: str, count: _Count) -> None:
+        with self._runtime.unit_of_work(actor) as uow:
+            if not count(uow.session, registration_id, MAX_CODE_TRIES, uow.now):
+                raise LinkNotValid("no try is left")
+            uow.commit()
+
+    def _prove(self, uow: UnitOfWork, registration_id: str, *, by: str) -> Account:
+        first = uow.session.get(store.PendingRegistration, registration_id)
+        if first is None:
+            raise LinkNotValid("the registration is not valid any more")
+        waiting = store.lock_pendings(uow.session, first.email_index)
+        if not store.claim_pending(uow.session, registration_id, uow.now):
+            raise LinkNotValid("the registration is not valid any more")
+        row = next(row for row in waiting if row.registration_id == registration_id)
+        address = self._sealer.open(
+            uow.session,
+            DEPLOYMENT,
+            RetentionClass.SECURITY_TRAIL,
+            _email_place(registration_id),
+            row.email_sealed,
+        ).decode()
+        role, invitation_id = Role.PERSON, None
+        if row.invitation_digest is not None:
+            role, invitation_id = self._accounts.claim_invitation(uow, row.invitation_digest)
+        subject_id = self._subjects.by_email(uow, address, keep=True)
+        account = self._accounts.open(uow, subject_id, role=role, language=row.language)
+        self._subjects.verify_email(uow, subject_id, address)
+        uow.record(AccountVerified(subject_id=subject_id, account_id=account.account_id, by=by))
+        if invitation_id is not None:
+            self._accounts.grant_role(uow, account, invitation_id)
+        self._keep_password(uow, account, row.password_hash)
+        store.delete_pendings(uow.session, row.email_index)
+        return account
+
+
+def _email_place(registration_id: str) -> bytes:
+    return place("pending_registration", "email_sealed", registration_id)

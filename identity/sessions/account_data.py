@@ -1,0 +1,133 @@
+"""What identity holds about a person, for the rights to access and to erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from identity.accounts.attempts import AttemptKind, Attempts
+from identity.accounts.service import Accounts
+from identity.credentials.service import Passwords
+from identity.mfa.service import SecondFactor
+from identity.sessions.service import Sessions
+from policies.vocabulary import EventTag, RetentionClass
+from privacy.audit import store as audit_store
+from privacy.audit.leaf import parse_leaf
+from privacy.audit.log import AuditLog
+from privacy.clock import Clock, rfc3339
+from privacy.events import Json
+from privacy.keys.sealing import KeyDestroyed
+from privacy.subjects.service import Subjects
+from privacy.unit_of_work import UnitOfWork
+
+_SIGN_INS: Final = {
+    EventTag.SESSIONS_SIGN_IN_SUCCEEDED.value: "succeeded",
+    EventTag.SESSIONS_SIGN_IN_FAILED.value: "failed",
+}
+
+
+class AccountData:
+    """A source of personal data, as `privacy.rights` asks for one."""
+
+    name = "account"
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        log: AuditLog,
+        subjects: Subjects,
+        accounts: Accounts,
+        passwords: Passwords,
+        second_factor: SecondFactor,
+        sessions: Sessions,
+        attempts: Attempts,
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._subjects = subjects
+        self._accounts = accounts
+        self._passwords = passwords
+        self._second_factor = second_factor
+        self._sessions = sessions
+        self._attempts = attempts
+
+    def collect(self, session: Session, subject_id: str) -> Mapping[str, Json]:
+        """Return account, addresses, sessions and sign-ins. Source: GDPR Art. 15(1), (3)."""
+        account = self._accounts.of_subject(session, subject_id)
+        held: dict[str, Json] = {
+            "account": None,
+            "addresses": list(self._subjects.emails(session, subject_id)),
+            "sessions": [],
+            "sign_ins": self._sign_ins(session, subject_id),
+        }
+        if account is None:
+            return held
+        account_id = account.account_id
+        held["account"] = {
+            "status": account.status.value,
+            "role": account.role.value,
+            "language": account.language,
+            "created_at": rfc3339(account.created_at),
+            "password_changed_at": _when(self._passwords.changed_at(session, account_id)),
+            "second_factor_since": _when(self._second_factor.enrolled_at(session, account_id)),
+        }
+        held["sessions"] = [
+            {
+                "began_at": rfc3339(found.created_at),
+                "last_seen_at": rfc3339(found.last_seen_at),
+                "browser": found.user_agent,
+                "network": found.address,
+                "methods": list(found.methods),
+            }
+            for found in self._sessions.of_account(session, account_id, now=self._clock())
+        ]
+        return held
+
+    def erase(self, uow: UnitOfWork, subject_id: str) -> None:
+        """Close the account, and with it password, second factor, sessions and counters; joins.
+
+        The sign-ins of the log are of the security trail, which ends by its own term.
+        Source: GDPR Art. 17(1).
+        """
+        attempts = self._attempts
+        for address in self._subjects.emails(uow.session, subject_id):
+            for kind in (AttemptKind.PASSWORD, AttemptKind.LETTER):
+                attempts.forget(uow, attempts.of_email(kind, address))
+        account = self._accounts.of_subject(uow.session, subject_id)
+        if account is not None:
+            attempts.forget(uow, attempts.of_account(AttemptKind.OTP, account.account_id))
+            self._accounts.close(uow, account.account_id)
+
+    def _sign_ins(self, session: Session, subject_id: str) -> list[Json]:
+        payloads = {
+            payload.entry_id: payload
+            for payload in audit_store.payloads_of(
+                session, subject_id, [RetentionClass.SECURITY_TRAIL.value]
+            )
+        }
+        found: list[tuple[str, Json]] = []
+        for entry in audit_store.entries(session, list(payloads)):
+            result = _SIGN_INS.get(parse_leaf(entry.leaf).type)
+            if result is None:
+                continue
+            try:
+                payload = self._log.disclose(session, payloads[entry.entry_id]).payload
+            except KeyDestroyed:  # the trail has ended, and nothing of it can be read
+                return []
+            event, evidence = payload["event"], payload["evidence"]
+            at = str(payload["at"])
+            shown: dict[str, Json] = {"at": at, "result": result}
+            if isinstance(event, dict) and "factor" in event:
+                shown["failed_factor"] = event["factor"]
+            if isinstance(evidence, dict):
+                shown |= evidence
+            found.append((at, shown))
+        return [shown for _at, shown in sorted(found, key=lambda item: item[0])]
+
+
+def _when(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)

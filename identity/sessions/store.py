@@ -1,0 +1,160 @@
+"""Tables of browser sessions, and of sign-ins that wait for the second step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from identity.single_use import changed_one
+from privacy.database import OPERATIONAL, Base, UtcDateTime
+
+
+class SessionRow(Base):
+    """One browser session.
+
+    Operational: its last use changes all the time. Its beginning and its end are events.
+    """
+
+    __tablename__ = "session"
+    __table_args__ = {"info": OPERATIONAL}  # noqa: RUF012 - SQLAlchemy's own form
+
+    session_digest: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    account_id: Mapped[str] = mapped_column(
+        sa.String(32), sa.ForeignKey("account.account_id"), index=True
+    )
+    subject_id: Mapped[str] = mapped_column(sa.String(32))
+    role: Mapped[str] = mapped_column(sa.String(16))
+    methods: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    authenticated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    user_agent: Mapped[str] = mapped_column(sa.String(64))
+    address: Mapped[str] = mapped_column(sa.String(64))
+
+
+class SecondStepRow(Base):
+    """A sign-in whose password was right and whose second factor is still to be shown."""
+
+    __tablename__ = "sign_in_second_step"
+    __table_args__ = {"info": OPERATIONAL}  # noqa: RUF012 - SQLAlchemy's own form
+
+    step_digest: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    account_id: Mapped[str] = mapped_column(
+        sa.String(32), sa.ForeignKey("account.account_id"), index=True
+    )
+    tries: Mapped[int] = mapped_column(default=0)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+def _living(seen_after: datetime, made_after: datetime) -> sa.Select[SessionRow]:
+    return sa.select(SessionRow).where(
+        SessionRow.ended_at.is_(None),
+        SessionRow.last_seen_at > seen_after,
+        SessionRow.created_at > made_after,
+    )
+
+
+def living(
+    session: Session, digest: str, *, seen_after: datetime, made_after: datetime
+) -> SessionRow | None:
+    """Return the session of this digest if it has neither ended nor reached a limit."""
+    query = _living(seen_after, made_after).where(SessionRow.session_digest == digest)
+    return session.scalars(query).one_or_none()
+
+
+def living_of(
+    session: Session, account_id: str, *, seen_after: datetime, made_after: datetime
+) -> Sequence[SessionRow]:
+    """Return an account's living sessions, the last used first."""
+    query = _living(seen_after, made_after).where(SessionRow.account_id == account_id)
+    return session.scalars(
+        query.order_by(SessionRow.last_seen_at.desc(), SessionRow.session_digest)
+    ).all()
+
+
+def end(session: Session, account_id: str, digest: str, at: datetime) -> bool:
+    """End one of an account's sessions; False where it had ended or is not the account's."""
+    ending = (
+        sa.update(SessionRow)
+        .where(
+            SessionRow.session_digest == digest,
+            SessionRow.account_id == account_id,
+            SessionRow.ended_at.is_(None),
+        )
+        .values(ended_at=at)
+    )
+    return changed_one(session, ending)
+
+
+def end_all(session: Session, account_id: str, at: datetime, *, but: str | None = None) -> int:
+    """End an account's sessions but one, and return how many ended."""
+    ending = (
+        sa.update(SessionRow)
+        .where(SessionRow.account_id == account_id, SessionRow.ended_at.is_(None))
+        .values(ended_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    if but is not None:
+        ending = ending.where(SessionRow.session_digest != but)
+    return cast("sa.CursorResult[Any]", session.execute(ending)).rowcount
+
+
+def touch(session: Session, digest: str, at: datetime) -> None:
+    """Note that a session was used."""
+    session.execute(
+        sa.update(SessionRow)
+        .where(SessionRow.session_digest == digest, SessionRow.last_seen_at < at)
+        .values(last_seen_at=at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def count_second_step_try(session: Session, digest: str, most: int, at: datetime) -> bool:
+    """Count one try at the second step; False where none is left or it has expired."""
+    count = (
+        sa.update(SecondStepRow)
+        .where(
+            SecondStepRow.step_digest == digest,
+            SecondStepRow.ended_at.is_(None),
+            SecondStepRow.expires_at > at,
+            SecondStepRow.tries < most,
+        )
+        .values(tries=SecondStepRow.tries + 1)
+    )
+    return changed_one(session, count)
+
+
+def end_second_step(session: Session, digest: str, at: datetime) -> bool:
+    """Use a second step up; True for exactly one caller."""
+    ending = (
+        sa.update(SecondStepRow)
+        .where(SecondStepRow.step_digest == digest, SecondStepRow.ended_at.is_(None))
+        .values(ended_at=at)
+    )
+    return changed_one(session, ending)
+
+
+def end_second_steps_of(session: Session, account_id: str, at: datetime) -> None:
+    """End every second step of an account that waits."""
+    session.execute(
+        sa.update(SecondStepRow)
+        .where(SecondStepRow.account_id == account_id, SecondStepRow.ended_at.is_(None))
+        .values(ended_at=at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def delete_of(session: Session, account_id: str) -> None:
+    """Forget an account's sessions and second steps."""
+    for table in (SessionRow, SecondStepRow):
+        session.execute(
+            sa.delete(table)
+            .where(table.account_id == account_id)
+            .execution_options(synchronize_session=False)
+        )
