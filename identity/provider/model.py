@@ -1,0 +1,225 @@
+"""What a client is, how long what it gets lives, and what the log says of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar, Final
+from urllib.parse import urlsplit
+
+from policies.vocabulary import EventTag, RetentionClass, Scope
+from privacy.events import Event
+
+#: Source: RFC 6749 s. 4.1.2 (at most 10 minutes); OWASP ASVS 5.0 10.4.3 (at most 1 minute).
+CODE_LIFETIME: Final = timedelta(seconds=60)
+#: A person's access token: it cannot be renewed yet, and userinfo is asked right after sign-in.
+PERSON_TOKEN_LIFETIME: Final = timedelta(minutes=10)
+#: An application's own access token.
+CLIENT_TOKEN_LIFETIME: Final = timedelta(hours=1)
+#: An ID token is read once, on arrival.
+ID_TOKEN_LIFETIME: Final = timedelta(minutes=5)
+
+OPENID: Final = "openid"
+#: The scopes of the JSON API: the ones with a colon. Pages' scopes are never an application's.
+API_SCOPES: Final = frozenset(scope.value for scope in Scope if ":" in scope.value)
+KNOWN_SCOPES: Final = API_SCOPES | {OPENID}
+
+MAX_URI_LENGTH: Final = 2000
+MAX_NAME_LENGTH: Final = 100
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class GrantType(StrEnum):
+    """What a client may do at the token endpoint. No implicit and no password grant: RFC 9700 s. 2."""
+
+    AUTHORIZATION_CODE = "authorization_code"
+    CLIENT_CREDENTIALS = "client_credentials"
+
+
+class ClientAuthMethod(StrEnum):
+    """How a client proves itself. Source: OpenID Connect Core s. 9."""
+
+    BASIC = "client_secret_basic"
+    POST = "client_secret_post"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """An application as the provider knows it.
+
+    Attributes:
+        client_id: 32 hexadecimal digits; public.
+        name: what people and operators call it.
+        redirect_uris: where people may be sent back to, compared character by character.
+        post_logout_redirect_uris: where people may be sent after signing out.
+        grant_types: what it may do at the token endpoint.
+        scopes: what it may ask for.
+        purposes: the purposes of the register that it may ask about.
+        sector: its pseudonymisation domain; two clients of one sector know a person by one name.
+        require_pkce: refuses its authorization requests without PKCE.
+        auth_methods: how it may send its secret.
+        created_at: when it was added; aware UTC.
+        disabled_at: from when on it is refused; None while it is in use.
+        secret_digests: SHA-256 of the secrets that are valid now; two while one is replaced.
+    """
+
+    client_id: str
+    name: str
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    grant_types: frozenset[str]
+    scopes: frozenset[str]
+    purposes: frozenset[str]
+    sector: str
+    require_pkce: bool
+    auth_methods: frozenset[str]
+    created_at: datetime
+    disabled_at: datetime | None = None
+    secret_digests: tuple[str, ...] = field(default=(), repr=False)
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Tell whether the client may use this grant; Authlib's grants ask by this name."""
+        return grant_type in self.grant_types
+
+    def has_secret(self, digest: str) -> bool:
+        """Tell, in the same time for every answer, whether this is the digest of a secret."""
+        found = False
+        for known in self.secret_digests:
+            found |= hmac.compare_digest(known.encode(), digest.encode())
+        return found
+
+    @property
+    def api_scopes(self) -> frozenset[str]:
+        """The scopes of the JSON API that the client may ask for."""
+        return self.scopes & API_SCOPES
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What an access token stands for; the secret itself is known to its client alone.
+
+    Attributes:
+        subject_id: the person who signed in, or None for the client's own token.
+        scope: what it allows.
+        issued_at: aware UTC.
+        expires_at: from this instant on it is refused.
+    """
+
+    client: Client
+    subject_id: str | None
+    scope: frozenset[str]
+    issued_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """What the token endpoint hands out, once. Source: RFC 6749 s. 5.1; OIDC Core s. 3.1.3.3."""
+
+    access_token: str = field(repr=False)
+    lifetime: timedelta
+    scope: str
+    id_token: str | None = field(default=None, repr=False)
+
+
+def redirect_uri_fault(uri: str) -> str | None:
+    """Say what is wrong with an address that people are to be sent to; None if it may be kept.
+
+    Source: RFC 6749 s. 3.1.2; RFC 9700 s. 2.1, 2.6; RFC 8252 s. 7.3 (http on loopback alone).
+    """
+    if len(uri) > MAX_URI_LENGTH:
+        return f"at most {MAX_URI_LENGTH} characters"
+    if not uri.isascii() or not uri.isprintable() or any(c in uri for c in " \"'<>\\^`{|}*"):
+        return "only the characters of a URI (RFC 3986), others percent-encoded, and no wildcard"
+    try:
+        parts = urlsplit(uri)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return "not a URI"
+    if "#" in uri:
+        return "without a fragment"
+    if not host or parts.username is not None or parts.password is not None:
+        return "an absolute URI with a host and without user information"
+    if parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK):
+        return None
+    return "https, or http on localhost, 127.0.0.1 or [::1]"
+
+
+def token_hash(token: str) -> str:
+    """Return `at_hash`: the left half of SHA-256, base64url. Source: OIDC Core s. 3.1.3.6."""
+    half = hashlib.sha256(token.encode("ascii")).digest()[:16]
+    return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
+
+
+def ordered(scope: Collection[str]) -> str:
+    """Return scopes as one string, always in the same order."""
+    return " ".join(sorted(scope))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientAdded(Event):
+    """An application may use the provider from now on; its settings are in the evidence."""
+
+    tag: ClassVar[EventTag] = EventTag.PROVIDER_CLIENT_ADDED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientDisabled(Event):
+    """An application may no longer use the provider, nor its tokens."""
+
+    tag: ClassVar[EventTag] = EventTag.PROVIDER_CLIENT_DISABLED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSecretRotated(Event):
+    """An application got a new secret; the old one ends at `old_until` (RFC 3339)."""
+
+    tag: ClassVar[EventTag] = EventTag.PROVIDER_CLIENT_SECRET_ROTATED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    client_id: str
+    old_until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeIssued(Event):
+    """A person was sent back to an application with an authorization code."""
+
+    tag: ClassVar[EventTag] = EventTag.PROVIDER_CODE_ISSUED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensIssued(Event):
+    """An application got an access token, for a person or for itself."""
+
+    tag: ClassVar[EventTag] = EventTag.PROVIDER_TOKENS_ISSUED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    client_id: str
+    scope: str
+
+
+class RevocationReason(StrEnum):
+    """Why tokens ended before their time."""
+
+    CODE_REPLAYED = "code-replayed"
+    ASKED_BY_CLIENT = "asked-by-client"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensRevoked(Event):
+    """Access tokens ended before their time."""
+
+    tag: ClassVar[EventTag] = EventTag.PROVIDER_TOKENS_REVOKED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    client_id: str
+    reason: str
