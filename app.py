@@ -10,8 +10,8 @@ import os
 import signal
 import threading
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,16 +20,43 @@ import click
 from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+import demo
 import serving
+from identity.accounts import commands as accounts_commands
+from identity.accounts.attempts import Attempts
+from identity.assembly import Identity, assemble, blueprints
+from identity.credentials.recovery import KIND as RECOVERY
+from identity.provider import api as provider_api
+from identity.provider import bearer
+from identity.provider import commands as provider_commands
+from identity.provider import pages as provider_pages
+from identity.provider.service import Clients, Provider
 from policies.register.loader import load as load_register
 from policies.register.model import Register
+from privacy import documentation, health, mailbox
 from privacy.actor import SYSTEM
+from privacy.audit import api as audit_api
+from privacy.audit import commands as audit_commands
 from privacy.audit.log import AuditLog
-from privacy.audit.sequencer import Sequencer, create_log_key, read_signer
+from privacy.audit.sequencer import Sequencer, create_log_key, keep_in, read_signer, read_verifier
+from privacy.audit.verification import CrossCheck
 from privacy.clock import Clock
+from privacy.consent import api as consent_api
+from privacy.consent import commands as consent_commands
+from privacy.consent import pages as consent_pages
+from privacy.consent import receipt_pages as consent_receipt_pages
+from privacy.consent.applications import ApplicationConsents
+from privacy.consent.cross_check import cross_check as check_consents
+from privacy.consent.receipts import Receipts
+from privacy.consent.service import Consents
 from privacy.database import Database, engine_options, migrate, orm, prepare_engine
+from privacy.decisions import api as decisions_api
+from privacy.decisions import pages as decisions_pages
+from privacy.decisions.service import Decisions
+from privacy.decisions.uses import UseCounter
 from privacy.faults import FAULT_POINTS, Faults, NoFaults
-from privacy.http import current_actor, init_http
+from privacy.heartbeat import Heartbeat
+from privacy.http import authenticate_with, current_actor, init_http
 from privacy.ids import Ids
 from privacy.keys.blind_index import BlindIndex
 from privacy.keys.keyring import Keyring, RootKey
@@ -41,7 +68,24 @@ from privacy.mail import Postbox, folder_transport, letter_sender, smtp_transpor
 from privacy.outbox import Outbox
 from privacy.pseudonyms import api as pseudonyms_api
 from privacy.pseudonyms.service import Pseudonyms
+from privacy.reports import api as reports_api
+from privacy.reports import pages as reports_pages
+from privacy.reports.service import ConsentReports
+from privacy.rights import api as rights_api
+from privacy.rights import desk_pages as rights_desk
+from privacy.rights import pages as rights_pages
+from privacy.rights.calendar import holidays_of
+from privacy.rights.cases import Cases
+from privacy.rights.commands import deadline
+from privacy.rights.erasure import Eraser
+from privacy.rights.files import Files, RequestsSource
+from privacy.rights.housekeeping import Housekeeping as RightsHousekeeping
+from privacy.rights.letters import Letters
+from privacy.rights.limits import Limits
+from privacy.rights.service import Rights
+from privacy.rights.sources import PersonalDataSource, ProfileSource, Sources
 from privacy.settings import Argon2, Mail, Settings, SettingsError
+from privacy.subjects.model import SubjectErased
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import Runtime
 
@@ -90,14 +134,19 @@ class KillAt:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def faults_from(environ: Mapping[str, str]) -> Faults:
-    """Return what `PLACET_FAULT=<point>@<count>` asks for; nothing in ordinary life."""
+def faults_from(environ: Mapping[str, str], *, worker: bool = False) -> Faults:
+    """Return what `PLACET_FAULT=<point>@<count>` asks for; nothing in ordinary life.
+
+    At a commit the web process dies, at the other points the worker.
+    """
     wanted = environ.get("PLACET_FAULT")
     if not wanted:
         return NoFaults()
     point, _, count = wanted.partition("@")
     if point not in FAULT_POINTS:
         raise SettingsError(f"PLACET_FAULT names no fault point: {point}")
+    if worker == point.startswith("commit:"):
+        return NoFaults()
     return KillAt(point, int(count or "1"))
 
 
@@ -184,11 +233,23 @@ class Placet:
     keyring: Keyring
     sealer: Sealer
     log: AuditLog
+    cross_checks: tuple[CrossCheck, ...]
     outbox: Outbox
     postbox: Postbox
     subjects: Subjects
     pseudonyms: Pseudonyms
     signing_keys: SigningKeys
+    consents: Consents
+    application_consents: ApplicationConsents
+    receipts: Receipts
+    uses: UseCounter
+    decisions: Decisions
+    rights: Rights
+    eraser: Eraser
+    attempts: Attempts
+    identity: Identity
+    clients: Clients
+    provider: Provider
 
     @property
     def keys_folder(self) -> Path:
@@ -197,7 +258,14 @@ class Placet:
 
     def sequencer(self) -> Sequencer:
         """Return the log's sequencer; reads the log's signing key, so only the worker calls it."""
-        return Sequencer(self.runtime, self.log, read_signer(self.keys_folder))
+        return Sequencer(
+            self.runtime, self.log, read_signer(self.keys_folder), keep_in(self.kept_checkpoint)
+        )
+
+    @property
+    def kept_checkpoint(self) -> Path:
+        """Where the worker keeps the newest checkpoint, outside the database."""
+        return self.settings.instance / "checkpoint"
 
 
 def create_app(
@@ -254,6 +322,34 @@ def create_app(
     )
     outbox = Outbox(sealer)
     subjects = Subjects(sealer, BlindIndex(keyring))
+    pseudonyms = Pseudonyms(keyring, subjects)
+    signing_keys = SigningKeys(sealer)
+    consents = Consents(register)
+    uses = UseCounter(runtime, register.controller.time_zone)
+    postbox = Postbox(outbox)
+    attempts = Attempts(runtime, keyring)
+    identity = assemble(
+        settings=settings,
+        controller_name=register.controller.name,
+        runtime=runtime,
+        keyring=keyring,
+        sealer=sealer,
+        log=audit_log,
+        subjects=subjects,
+        postbox=postbox,
+        outbox=outbox,
+        attempts=attempts,
+    )
+    rights, eraser = _rights(
+        settings,
+        register,
+        keyring,
+        sealer,
+        subjects,
+        consents,
+        postbox,
+        [ProfileSource(subjects, pseudonyms), identity.account_data, consents, uses],
+    )
     placet = Placet(
         settings=settings,
         register=register,
@@ -261,18 +357,35 @@ def create_app(
         keyring=keyring,
         sealer=sealer,
         log=audit_log,
+        cross_checks=(check_consents,),
         outbox=outbox,
-        postbox=Postbox(outbox),
+        postbox=postbox,
         subjects=subjects,
-        pseudonyms=Pseudonyms(keyring, subjects),
-        signing_keys=SigningKeys(sealer),
+        pseudonyms=pseudonyms,
+        signing_keys=signing_keys,
+        consents=consents,
+        application_consents=ApplicationConsents(consents, subjects, pseudonyms),
+        receipts=Receipts(register, signing_keys, settings.base_url),
+        uses=uses,
+        decisions=Decisions(consents, uses, pseudonyms.of_event),
+        rights=rights,
+        eraser=eraser,
+        attempts=attempts,
+        identity=identity,
+        clients=Clients(register, pseudonyms),
+        provider=Provider(settings.base_url, pseudonyms, signing_keys),
     )
     app.extensions["placet"] = placet
+    authenticate_with(
+        app, bearer=bearer.authenticator(runtime), session=identity.browser.authenticate
+    )
+    runtime.subscribe(SubjectErased, Provider.forget)
     transport = (
         folder_transport(settings.instance / "mailbox", clock, ids)
         if settings.demo
         else smtp_transport(settings.mail)
     )
+    outbox.deliver_with(RECOVERY, identity.recovery.answer)
     outbox.deliver_with(MAIL, letter_sender(app, settings.mail.sender, transport, clock))
 
     init_languages(app, register.controller.time_zone)
@@ -282,8 +395,111 @@ def create_app(
     return app
 
 
+def _rights(  # everything a person's rights touch
+    settings: Settings,
+    register: Register,
+    keyring: Keyring,
+    sealer: Sealer,
+    subjects: Subjects,
+    consents: Consents,
+    postbox: Postbox,
+    holders: Sequence[PersonalDataSource],
+) -> tuple[Rights, Eraser]:
+    """Wire the rights over every holder of personal data, the profile first."""
+    files = Files(sealer)
+    sources = Sources([*holders, RequestsSource(files)])
+    eraser = Eraser(subjects, sources, sealer)
+    cases = Cases(
+        register=register,
+        holidays=holidays_of(register.controller.region),
+        subjects=subjects,
+        consents=consents,
+        eraser=eraser,
+        files=files,
+    )
+    rights = Rights(
+        register=register,
+        subjects=subjects,
+        sources=sources,
+        eraser=eraser,
+        cases=cases,
+        files=files,
+        letters=Letters(postbox, register, settings.base_url),
+        limits=Limits(keyring.derive(RootKey.BLIND_INDEX, "rights-attempts")),
+    )
+    return rights, eraser
+
+
 def _add_routes(app: Flask, placet: Placet) -> None:
+    if placet.settings.demo:
+        app.register_blueprint(mailbox.blueprint(placet.settings.instance / "mailbox"))
+    app.register_blueprint(
+        audit_api.blueprint(placet.runtime, lambda: read_verifier(placet.keys_folder))
+    )
     app.register_blueprint(pseudonyms_api.blueprint(placet.runtime, placet.pseudonyms))
+    app.register_blueprint(
+        consent_api.blueprint(
+            placet.runtime, placet.consents, placet.application_consents, placet.receipts
+        )
+    )
+    app.register_blueprint(consent_pages.blueprint(placet.runtime, placet.consents))
+    app.register_blueprint(
+        consent_receipt_pages.blueprint(placet.runtime, placet.consents, placet.receipts)
+    )
+    app.register_blueprint(
+        decisions_api.blueprint(placet.runtime, placet.decisions, placet.settings.base_url)
+    )
+    app.register_blueprint(
+        decisions_pages.blueprint(
+            placet.runtime, placet.register, placet.uses, _application_name(placet)
+        )
+    )
+    app.register_blueprint(
+        provider_api.blueprint(placet.runtime, placet.clients, placet.provider, placet.attempts)
+    )
+    app.register_blueprint(
+        rights_pages.blueprint(placet.runtime, placet.rights, placet.subjects, placet.register)
+    )
+    app.register_blueprint(
+        rights_desk.blueprint(placet.runtime, placet.rights, placet.subjects, placet.register)
+    )
+    app.register_blueprint(rights_api.blueprint(placet.runtime, placet.rights, placet.pseudonyms))
+    for pages in blueprints(
+        placet.identity,
+        runtime=placet.runtime,
+        subjects=placet.subjects,
+        issuer=placet.register.controller.name,
+    ):
+        app.register_blueprint(pages)
+    app.register_blueprint(documentation.blueprint(placet.settings.base_url))
+    app.register_blueprint(
+        health.blueprint(placet.runtime, placet.register, placet.settings.base_url)
+    )
+    app.register_blueprint(reports_api.blueprint(placet.runtime, _reports(placet)))
+    app.register_blueprint(
+        reports_pages.blueprint(placet.runtime, _reports(placet), placet.register)
+    )
+    key = placet.keyring.derive(RootKey.COOKIE, "authorize")
+    app.register_blueprint(
+        provider_pages.blueprint(placet.runtime, placet.clients, placet.provider, key)
+    )
+
+
+def _reports(placet: Placet) -> ConsentReports:
+    return ConsentReports(
+        placet.register, placet.log, placet.subjects, lambda: read_verifier(placet.keys_folder)
+    )
+
+
+def _application_name(placet: Placet) -> Callable[[str], str]:
+    """Return what tells people which application a pseudonymisation domain belongs to."""
+
+    def name(domain: str) -> str:
+        with placet.runtime.snapshot() as session:
+            clients = placet.clients.all(session)
+        return ", ".join(c.name for c in clients if c.sector == domain) or domain
+
+    return name
 
 
 def _add_template_values(app: Flask, placet: Placet) -> None:
@@ -295,13 +511,14 @@ def _add_template_values(app: Flask, placet: Placet) -> None:
             "locale": str(get_locale() or "es"),
             "actor": current_actor(),
             "controller_name": placet.register.controller.name,
+            "controller_email": placet.register.controller.privacy_email,
             "demo": placet.settings.demo,
             "current_path": request.path if request else "/",
         }
 
 
-def set_up(app: Flask) -> None:
-    """Bring a deployment to where it can serve: database, keys, first log entry. Idempotent."""
+def set_up(app: Flask, *, publish: bool = True) -> None:
+    """Bring a deployment to where it can serve: database, keys, register. Idempotent."""
     placet: Placet = app.extensions["placet"]
     migrate(placet.settings.database_url)
     origin = f"{urlsplit(placet.settings.base_url).netloc}/audit"
@@ -310,11 +527,14 @@ def set_up(app: Flask) -> None:
         for use in KeyUse:
             placet.signing_keys.ensure(uow, use)
         uow.commit()
+    if publish:
+        with placet.runtime.unit_of_work(SYSTEM) as uow:
+            placet.consents.publish(uow)
 
 
-def _app() -> Flask:
+def _app(environ: Mapping[str, str] = os.environ, faults: Faults | None = None) -> Flask:
     try:
-        return create_app()
+        return create_app(read_settings(environ), faults=faults or NoFaults())
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
 
@@ -344,26 +564,108 @@ def serve(host: str, port: int) -> None:
     stop.listen()
     commands = [serving.web_command(app.extensions["placet"].settings, host, port)]
     commands.append(serving.worker_command())
-    raise SystemExit(serving.supervise(commands, stop, lambda: None))
+    raise SystemExit(serving.supervise(commands, stop))
+
+
+@main.command("demo")
+@click.option("--port", default=8000, show_default=True, help="Placet's port.")
+@click.option("--shop-port", default=8001, show_default=True, help="The shop's port.")
+def demo_(port: int, shop_port: int) -> None:
+    """Run Placet and the example shop on this machine, to be tried, until Ctrl-C."""
+    try:
+        environment = demo.environment(read_settings(os.environ), os.environ, port)
+        demo.demand_free(port, "--port")
+        demo.demand_free(shop_port, "--shop-port")
+    except (SettingsError, demo.DemoRefused) as error:
+        raise click.ClickException(str(error)) from None
+    stop = serving.Stop()
+    stop.listen()
+    app = _app(environment)
+    set_up(app)
+    placet: Placet = app.extensions["placet"]
+    instance, base_url = placet.settings.instance, placet.settings.base_url
+    shop_url = f"http://localhost:{shop_port}"
+    shop = demo.open_shop(placet.runtime, placet.clients, instance, shop_url)
+    environment |= shop.environment(issuer=base_url, url=shop_url, instance=instance)
+    invitation = demo.invite_first_dpo(placet.runtime, base_url)
+    placet.runtime.database.engine.dispose()
+
+    def announce() -> bool:
+        if not (demo.answers(f"{base_url}/healthz") and demo.answers(shop_url)):
+            return False
+        click.echo(demo.welcome(base_url, shop_url, invitation))
+        return True
+
+    commands = [
+        serving.web_command(placet.settings, "127.0.0.1", port),
+        serving.worker_command(),
+        demo.shop_command(shop_port),
+    ]
+    code = serving.supervise(commands, stop, environment=environment, announce=announce)
+    raise SystemExit(code)
 
 
 @main.command()
 def worker() -> None:
     """Run the worker alone: places log entries, signs checkpoints, sends mail."""
-    app = _app()
+    app = _app(faults=faults_from(os.environ, worker=True))
     placet: Placet = app.extensions["placet"]
     sequencer = placet.sequencer()
+    rights_housekeeping = RightsHousekeeping(placet.runtime, placet.rights, placet.eraser)
     stop = serving.Stop()
     stop.listen()
     with app.app_context():
         serving.work(
             {
+                "heartbeat": Heartbeat(placet.runtime).beat,
                 "sequencer": sequencer.run_once,
                 "outbox": lambda: placet.outbox.deliver_due(placet.runtime),
+                "rights": rights_housekeeping.run_due,
+                "identity": placet.identity.housekeeping.run_due,
             },
             stop,
             WORKER_PAUSE_SECONDS,
         )
+
+
+def _audited() -> audit_commands.Deployment:
+    placet: Placet = _app().extensions["placet"]
+    return audit_commands.Deployment(
+        runtime=placet.runtime,
+        log=placet.log,
+        keys_folder=placet.keys_folder,
+        kept_checkpoint=placet.kept_checkpoint,
+        cross_checks=placet.cross_checks,
+    )
+
+
+def _clients() -> tuple[Runtime, Clients]:
+    placet: Placet = _app().extensions["placet"]
+    return placet.runtime, placet.clients
+
+
+def _inviter() -> tuple[Runtime, str]:
+    placet: Placet = _app().extensions["placet"]
+    return placet.runtime, placet.settings.base_url
+
+
+def _publish(path: Path) -> bool:
+    app = create_app(replace(read_settings(os.environ), register=path))
+    set_up(app, publish=False)
+    placet: Placet = app.extensions["placet"]
+    with placet.runtime.unit_of_work(SYSTEM) as uow:
+        return placet.consents.publish(uow)
+
+
+main.add_command(
+    consent_commands.register_commands(
+        lambda: read_settings(os.environ).register, system_clock, _publish
+    )
+)
+main.add_command(audit_commands.group(_audited))
+main.add_command(deadline)
+main.add_command(provider_commands.group(_clients))
+main.add_command(accounts_commands.command(_inviter))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from types import FrameType
 from privacy.settings import Settings
 
 STOP_SECONDS = 15
+POLL_SECONDS = 0.2
 ROOT = Path(__file__).resolve().parent
 
 log = logging.getLogger("placet.serving")
@@ -66,7 +67,7 @@ def web_command(settings: Settings, host: str, port: int) -> list[str]:
         "1",
         "--no-ws",
         "--workers-kill-timeout",
-        "10",
+        "4",
         "--respawn-failed-workers",
         "--log-level",
         "warning",
@@ -78,17 +79,32 @@ def worker_command() -> list[str]:
     return [sys.executable, "-m", "app", "worker"]
 
 
-def supervise(commands: Sequence[Sequence[str]], stop: Stop, ready: Callable[[], None]) -> int:
+def supervise(
+    commands: Sequence[Sequence[str]],
+    stop: Stop,
+    *,
+    environment: Mapping[str, str] | None = None,
+    announce: Callable[[], bool] = lambda: True,
+) -> int:
     """Run commands until one ends or a stop is asked for; end all by SIGTERM, then by force.
+
+    Args:
+        commands: the programs and their arguments.
+        stop: the request to stop.
+        environment: the programs' environment; None for our own.
+        announce: called again and again until it returns True: everything is up.
 
     Returns:
         0 after an asked-for stop; else the exit code of the process that ended by itself, or 1.
     """
-    children = [subprocess.Popen(command, cwd=ROOT) for command in commands]  # noqa: S603 - our own
-    code = 0
+    children = [
+        subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603 - our own
+        for command in commands
+    ]
+    code, announced = 0, False
     try:
-        ready()
-        while not stop.wait(0.2):
+        while not stop.wait(POLL_SECONDS):
+            announced = announced or announce()
             ended = [child for child in children if child.poll() is not None]
             if ended:
                 code = ended[0].returncode or 1

@@ -12,7 +12,7 @@ from privacy.database import Base, prepare_engine
 
 for package in (privacy, identity):
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if module.name.endswith((".store", ".signing", "privacy.outbox")):
+        if module.name.endswith((".store", ".signing", "privacy.outbox", "privacy.heartbeat")):
             importlib.import_module(module.name)
 
 engine = sa.create_engine(context.config.attributes["url"])

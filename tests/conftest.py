@@ -13,11 +13,14 @@ from playwright.sync_api import Browser
 from app import create_app, set_up, settings_from
 from tests.support.chromium import chromium
 from tests.support.postgres import PostgresServer, postgres
+from tests.support.refill import Content, content_of, refill
 from tests.support.smtp import MailServer
 from tests.support.smtp import mail_server as start_mail_server
-from tests.support.world import CHEAP, World, make_world
+from tests.support.world import CHEAP, World, close_worlds, make_world
 
 _numbers = count(1)
+#: PostgreSQL databases that no test uses at present.
+_free_databases: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +61,14 @@ def postgres_template(
     return _set_up_instance(instance, postgres_server.url(name)), name
 
 
+@pytest.fixture(scope="session")
+def postgres_content(
+    postgres_server: PostgresServer, postgres_template: tuple[Path, str]
+) -> Content:
+    """What a PostgreSQL database holds when it is set up."""
+    return content_of(postgres_server.url(postgres_template[1]))
+
+
 def _set_up_instance(instance: Path, url: str | None) -> Path:
     url = url or f"sqlite:///{instance / 'placet.sqlite3'}"
     app = create_app(settings_from(CHEAP | {"PLACET_DATABASE_URL": url}, instance))
@@ -92,21 +103,26 @@ def database_url(
         ):
             source.backup(copy)
         yield f"sqlite:///{instance / 'placet.sqlite3'}"
+        close_worlds()
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     template, template_name = request.getfixturevalue("postgres_template")
+    content: Content = request.getfixturevalue("postgres_content")
     shutil.copytree(template, instance)
-    name = f"test_{next(_numbers)}"
-    server.create_database(name, template=template_name)
-    try:
-        yield server.url(name)
-    finally:
+    while _free_databases:
+        name = _free_databases.pop()
+        if refill(server.url(name), content):
+            break
         server.drop_database(name)
+    else:
+        name = f"test_{next(_numbers)}"
+        server.create_database(name, template=template_name)
+    yield server.url(name)
+    close_worlds()
+    _free_databases.append(name)
 
 
 @pytest.fixture
-def world(database_url: str, instance: Path, mail_server: MailServer) -> Iterator[World]:
+def world(database_url: str, instance: Path, mail_server: MailServer) -> World:
     """A whole deployment on each kind of database, with a real mail server."""
-    made = make_world(database_url, instance, PLACET_MAIL_PORT=str(mail_server.port))
-    yield made
-    made.placet.runtime.database.engine.dispose()
+    return make_world(database_url, instance, PLACET_MAIL_PORT=str(mail_server.port))

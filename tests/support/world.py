@@ -14,6 +14,9 @@ from app import Placet, create_app, settings_from
 from privacy.audit.sequencer import read_verifier
 from privacy.audit.verification import Verification, verify_log
 
+#: Every world of the present test, so that its connections are closed when the test ends.
+OPEN: "list[World]" = []
+
 NOON = datetime(2026, 3, 3, 11, 0, tzinfo=UTC)  # noon in Madrid
 
 #: The cheapest Argon2id that argon2-cffi allows: tests check that it is used, not what it costs.
@@ -76,7 +79,12 @@ class World:
     def verify(self) -> Verification:
         """Verify the whole log as `placet audit verify` does."""
         with self.placet.runtime.snapshot() as session:
-            return verify_log(session, self.placet.log, read_verifier(self.placet.keys_folder))
+            return verify_log(
+                session,
+                self.placet.log,
+                read_verifier(self.placet.keys_folder),
+                cross_checks=self.placet.cross_checks,
+            )
 
 
 def make_world(database_url: str, instance: Path, *, seed: str = "world", **settings: str) -> World:
@@ -85,4 +93,14 @@ def make_world(database_url: str, instance: Path, *, seed: str = "world", **sett
     values = CHEAP | {"PLACET_DATABASE_URL": database_url} | settings
     app = create_app(settings_from(values, instance), clock, ids)
     app.testing = True
-    return World(app=app, placet=app.extensions["placet"], clock=clock, ids=ids)
+    world = World(app=app, placet=app.extensions["placet"], clock=clock, ids=ids)
+    OPEN.append(world)
+    return world
+
+
+def close_worlds() -> None:
+    """Write what waits and close the connections of every world made since the last call."""
+    while OPEN:
+        placet = OPEN.pop().placet
+        placet.uses.flush()
+        placet.runtime.database.engine.dispose()
