@@ -37,12 +37,14 @@ for (const button of all("[data-open]")) {
   button.addEventListener("click", () => document.getElementById(button.dataset.open).showModal());
 }
 
-// An impatient second press sends nothing twice.
+// An impatient second press of the same button sends nothing twice.
 for (const form of all("form[method=post]")) {
+  let pressed = null;
   form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "yes";
-    setTimeout(() => { delete form.dataset.sent; }, 2000);
+    const button = event.submitter ?? form;
+    if (pressed === button) event.preventDefault();
+    pressed = button;
+    setTimeout(() => { pressed = null; }, 2000);
   });
 }
 

@@ -27,6 +27,7 @@ INLINE = {
     ),
 }
 ENVIRONMENT.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
+ENVIRONMENT.filters |= dict.fromkeys(("dateformat", "datetimeformat", "timeformat"), str)
 ENVIRONMENT.globals["csrf_token"] = lambda: "token"
 
 
