@@ -69,7 +69,7 @@ def scripts(placet: Deployment) -> tuple[str, str]:
     """Give the deployment an application and people; return the scripts that ask and grant."""
     import requests  # noqa: PLC0415 - only here
 
-    options = ["--redirect-uri", "http://localhost:1/callback", "--purpose", "recommendations"]
+    options = ["--purpose", "recommendations"]
     scopes = ["consents:write", "pseudonyms:write", "decisions:evaluate"]
     for scope in scopes:
         options += ["--scope", scope]
