@@ -514,6 +514,7 @@ def _add_template_values(app: Flask, placet: Placet) -> None:
             "controller_email": placet.register.controller.privacy_email,
             "demo": placet.settings.demo,
             "current_path": request.path if request else "/",
+            "onward": request.args.get("next", "") if request else "",
         }
 
 

@@ -1,6 +1,7 @@
 """Every page of identity, in both languages."""
 
 import re
+from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
@@ -148,3 +149,17 @@ def test_the_chosen_language_holds_for_pages_and_letters(
     refused = submit(client, "/account", {"language": "xx"}, to="/account/language")
     assert refused.status_code == 422
     assert account_of(world).language == "en"
+
+
+def test_who_creates_an_account_on_the_way_to_an_application_still_gets_there(
+    world: World,
+) -> None:
+    onward = "/oauth/authorize?client_id=shop&state=a%20b"
+    page = world.client.get("/login", query_string={"next": onward}).text
+    links = re.findall(r'href="(/register[^"]*)"', page)
+    assert len(links) == 2  # in the header and below the form
+    for link in links:
+        form = world.client.get(unescape(link)).text
+        kept = re.search(r'name="next" value="([^"]*)"', form)
+        assert kept is not None
+        assert unescape(kept.group(1)) == onward
