@@ -216,7 +216,7 @@ def settings_from(values: Mapping[str, str], instance: Path) -> Settings:
         trusted_proxies=number("TRUSTED_PROXIES", 0),
         body_limit_bytes=number("BODY_LIMIT_BYTES", 256 * 1024),
         threads=number("THREADS", 4),
-        workers=number("WORKERS", 2),
+        workers=number("WORKERS", min(max(os.cpu_count() or 1, 2), 8)),
     )
     if left:
         raise SettingsError(f"there is no setting {min(left)}; docs/operations.md lists them all")

@@ -13,6 +13,7 @@ def test_without_any_setting_placet_serves_the_example_on_localhost(tmp_path: Pa
     assert settings.register.name == "example"
     assert not settings.demo
     assert not settings.https
+    assert 2 <= settings.workers <= 8
 
 
 def test_the_environment_overrides_the_file_and_the_file_the_defaults(tmp_path: Path) -> None:
