@@ -24,6 +24,7 @@ import demo
 import serving
 from identity.accounts import commands as accounts_commands
 from identity.accounts.attempts import Attempts
+from identity.accounts.navigation import local_path
 from identity.assembly import Identity, assemble, blueprints
 from identity.credentials.recovery import KIND as RECOVERY
 from identity.provider import api as provider_api
@@ -514,7 +515,7 @@ def _add_template_values(app: Flask, placet: Placet) -> None:
             "controller_email": placet.register.controller.privacy_email,
             "demo": placet.settings.demo,
             "current_path": request.path if request else "/",
-            "onward": request.args.get("next", "") if request else "",
+            "onward": (local_path(request.args.get("next")) if request else None) or "",
         }
 
 

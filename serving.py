@@ -13,7 +13,7 @@ from types import FrameType
 
 from privacy.settings import Settings
 
-STOP_SECONDS = 15
+STOP_SECONDS = 8
 POLL_SECONDS = 0.2
 ROOT = Path(__file__).resolve().parent
 
