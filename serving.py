@@ -98,7 +98,8 @@ def supervise(
         0 after an asked-for stop; else the exit code of the process that ended by itself, or 1.
     """
     children = [
-        subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603 - our own
+        # A group of its own: Ctrl-C in a terminal reaches us alone, and we stop each child once.
+        subprocess.Popen(command, cwd=ROOT, env=environment, process_group=0)  # noqa: S603 - our own
         for command in commands
     ]
     code, announced = 0, False

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +78,25 @@ class Program:
         return code
 
     def kill(self) -> int:
-        """End it and every process of its group at once (SIGKILL), and return its exit code."""
+        """End it and every process of its session at once (SIGKILL), and return its exit code."""
         if self.process.returncode is None:
             os.killpg(self.pid, signal.SIGKILL)
+            while left := self._left():
+                for pid in left:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             self.process.wait()
         return self.process.returncode
+
+    def _left(self) -> list[int]:
+        """Return the living processes of its session, but itself."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                state, _parent, _group, session = stat.read_text().rsplit(")", 1)[1].split()[:4]
+                if int(session) == self.pid and state != "Z" and stat.parent.name != str(self.pid):
+                    found.append(int(stat.parent.name))
+        return found
 
 
 @contextmanager
