@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import click
 from flask import Flask, request
+from flask_babel import get_locale
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import demo
@@ -310,7 +311,7 @@ def create_app(
     )
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Werkzeug's way
     orm.init_app(app)
     with app.app_context():
         engine = orm.engine
@@ -506,8 +507,6 @@ def _application_name(placet: Placet) -> Callable[[str], str]:
 def _add_template_values(app: Flask, placet: Placet) -> None:
     @app.context_processor
     def values() -> dict[str, object]:
-        from flask_babel import get_locale  # noqa: PLC0415 - bound to the request
-
         return {
             "locale": str(get_locale() or "es"),
             "actor": current_actor(),

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import requests
+
 from bench.load import Load, lua, run
 from tests.support.deployment import Deployment
 from tests.support.processes import ROOT, free_port, program
@@ -67,8 +69,6 @@ def subjects(folder: Path) -> Iterator[dict[str, Measure]]:
 
 def scripts(placet: Deployment) -> tuple[str, str]:
     """Give the deployment an application and people; return the scripts that ask and grant."""
-    import requests  # noqa: PLC0415 - only here
-
     options = ["--purpose", "recommendations"]
     scopes = ["consents:write", "pseudonyms:write", "decisions:evaluate"]
     for scope in scopes:
@@ -101,7 +101,10 @@ def scripts(placet: Deployment) -> tuple[str, str]:
         }
         for person in people
     ]
-    return tuple(lua([json.dumps(body) for body in bodies], token) for bodies in (asked, given))  # type: ignore[return-value]
+    return (
+        lua([json.dumps(body) for body in asked], token),
+        lua([json.dumps(body) for body in given], token),
+    )
 
 
 def measure(rounds: int, seconds: int, only: str | None) -> list[dict[str, object]]:
