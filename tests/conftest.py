@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from app import create_app, set_up, settings_from
+from app import create_app, set_up
+from privacy.settings import settings_from
 from tests.support.chromium import chromium
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.refill import Content, content_of, refill
+from tests.support.reuse import compile_each_route_once
 from tests.support.smtp import MailServer
 from tests.support.smtp import mail_server as start_mail_server
 from tests.support.world import CHEAP, World, close_worlds, make_world
+
+compile_each_route_once()
 
 _numbers = count(1)
 #: PostgreSQL databases that no test uses at present.

@@ -12,6 +12,7 @@ from tests.flows import steps
 from tests.flows.steps import visitor
 from tests.support.deployment import Deployment
 from tests.support.processes import ROOT, wait_until
+from tests.support.sample import DATABASES
 from tests.support.smtp import MailServer
 
 ANA, DELIA = "ana@example.com", "delia@example.com"
@@ -19,6 +20,7 @@ EVIDENCE_SECONDS = 10.0
 PORTAL_PICTURE = ROOT / "docs" / "images" / "portal.png"
 
 
+@DATABASES
 def test_a_person_consents_the_shop_asks_the_person_withdraws_and_the_dpo_proves_it(
     placet: Deployment,
     shop_url: str,
@@ -79,13 +81,14 @@ def test_a_person_consents_the_shop_asks_the_person_withdraws_and_the_dpo_proves
         assert invited.returncode == 0, invited.stderr
         link = re.search(rf"{placet.url}/invitation/\S+", invited.stdout)
         assert link, invited.stdout
+        steps.Finger(delia.page)
         delia.page.goto(link[0])
         delia.look("invitation")
         steps.fill_registration(delia, DELIA)
         steps.confirm_address(delia, mail_server, DELIA)
-        delia.page.wait_for_url("**/account/totp")
-        delia.look("totp")
-        steps.enrol_totp(delia)
+        delia.page.wait_for_url("**/account/passkeys")
+        delia.look("passkeys")
+        steps.add_passkey(delia)
         delia.look("recovery-codes")
 
         delia.open("/dpo")

@@ -6,6 +6,7 @@ from tests.flows import steps
 from tests.flows.steps import visitor
 from tests.support.deployment import Deployment
 from tests.support.node import run_node
+from tests.support.sample import DATABASES
 from tests.support.smtp import MailServer
 
 CALLBACK = "http://localhost:9/callback"  # nobody listens: the client reads the redirect itself
@@ -30,6 +31,7 @@ def _visit(placet: Deployment, cookie: str) -> dict[str, object]:
     return {**learned, "client_id": client["client_id"]}
 
 
+@DATABASES
 def test_openid_client_signs_a_person_in_and_sees_tokens_end(
     placet: Deployment, mail_server: MailServer, browser: Browser
 ) -> None:

@@ -12,8 +12,9 @@ from flask import Flask
 from playwright.sync_api import Browser, expect
 from werkzeug.serving import make_server
 
-from app import create_app, settings_from
+from app import create_app
 from privacy.mail import folder_transport
+from privacy.settings import settings_from
 from tests.support.chromium import page_errors, run_axe
 from tests.support.world import CHEAP, CountedIds, FixedClock
 
@@ -126,7 +127,7 @@ def test_a_letter_runs_nothing_and_its_link_leaves_the_frame(
             page.goto(f"{site}/dev/mailbox")
             assert run_axe(page) == []
             page.get_by_role("link", name="Segunda").click()
-            assert page.get_by_role("heading", name="Segunda").is_visible()
+            expect(page.get_by_role("heading", name="Segunda")).to_be_visible()
             letter = page.frame_locator("iframe.letter-html")
             expect(letter.locator("#words")).to_have_css("color", "rgb(18, 52, 86)")
             expect(letter.locator("#words")).to_have_text("Hola")

@@ -73,6 +73,7 @@ def signed_in_as(world: World, person: Person) -> None:
         subject_id=person.subject_id,
         account_id="0" * 32,
         scopes=frozenset({Scope.SIGNED_IN}),
+        methods=("pwd",),
         authenticated_at=NOON,
     )
     world.app.extensions["placet.session"] = lambda: actor

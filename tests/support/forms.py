@@ -18,10 +18,17 @@ def csrf_token(page: str) -> str:
 def submit(
     client: FlaskClient, path: str, data: Mapping[str, str], *, to: str | None = None
 ) -> TestResponse:
-    """Get the page at `path` and post `data` with its token to `to`, by default the same path."""
+    """Get the page at `path` and post `data` with its token to `to`, by default the same path.
+
+    The hidden fields of that form go along, as a browser would send them.
+    """
     page = client.get(path)
     assert page.status_code == 200, page.status
-    return client.post(to or path, data={**data, "csrf_token": csrf_token(page.text)})
+    target = (to or path).partition("?")[0]
+    own = [form for form in forms(page.text) if search(rf'action="{target}[?"]', form)]
+    hidden = hidden_fields(own[0]) if len(own) == 1 else {}
+    token = csrf_token(page.text)
+    return client.post(to or path, data={**hidden, **data, "csrf_token": token})
 
 
 def hidden_fields(form: str) -> dict[str, str]:

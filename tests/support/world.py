@@ -10,9 +10,11 @@ from pathlib import Path
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import Placet, create_app, settings_from
+from app import Placet, create_app
 from privacy.audit.sequencer import read_verifier
 from privacy.audit.verification import Verification, verify_log
+from privacy.settings import settings_from
+from tests.support.reuse import TEMPLATE_CODE
 
 #: Every world of the present test, so that its connections are closed when the test ends.
 OPEN: "list[World]" = []
@@ -93,6 +95,7 @@ def make_world(database_url: str, instance: Path, *, seed: str = "world", **sett
     values = CHEAP | {"PLACET_DATABASE_URL": database_url} | settings
     app = create_app(settings_from(values, instance), clock, ids)
     app.testing = True
+    app.jinja_env.bytecode_cache = TEMPLATE_CODE
     world = World(app=app, placet=app.extensions["placet"], clock=clock, ids=ids)
     OPEN.append(world)
     return world

@@ -125,6 +125,12 @@ def _one_of_each_kind(file: str) -> list[Place]:
 
 
 OPTIONAL = {
+    "address_days",
+    "age_of_consent",
+    "attribute",
+    "attributes",
+    "privacy",
+    "terms",
     "recipients",
     "validity_months",
     "direct_marketing",
@@ -147,9 +153,22 @@ def test_the_documents_of_the_example_survive_being_written_anew(folder: Path) -
 
 @pytest.mark.parametrize("file", DOCUMENTS)
 def test_a_value_of_a_wrong_type_in_any_field_is_a_register_error(folder: Path, file: str) -> None:
+    _put_wrong_values(folder, file, every=6)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("file", DOCUMENTS)
+def test_each_value_of_a_wrong_type_in_each_field_is_a_register_error(
+    folder: Path, file: str
+) -> None:
+    _put_wrong_values(folder, file, every=1)
+
+
+def _put_wrong_values(folder: Path, file: str, *, every: int) -> None:
+    """Put every n-th of the wrong values into each field, beginning with another one each time."""
     original = (folder / file).read_text(encoding="utf-8")
-    for path in _one_of_each_kind(file):
-        for source in WRONG:
+    for number, path in enumerate(_one_of_each_kind(file)):
+        for source in WRONG[number % every :: every]:
             document = tomllib.loads(original)
             _replace(document, path, _Raw(source))
             (folder / file).write_text(_render(document), encoding="utf-8")
@@ -246,7 +265,7 @@ def test_names_that_no_screen_can_show_are_told_all_the_same(folder: Path) -> No
     assert all(str(each).isprintable() for each in error.problems)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     file=st.sampled_from(FILES),
     at=st.floats(0, 1),

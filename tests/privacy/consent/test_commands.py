@@ -47,6 +47,7 @@ def test_a_register_that_does_not_load_is_refused_with_every_problem(
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_publishing_puts_drafts_in_force_once(
     database_url: str, instance: Path, register_folder: Path
 ) -> None:

@@ -156,6 +156,7 @@ def test_the_access_file_holds_the_uses(world: World, ana: Person) -> None:
     }
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_an_ordinary_stop_of_the_server_loses_no_count(database_url: str, instance: Path) -> None:
     placet = Deployment(database_url, instance)
     shop = placet.add_client(

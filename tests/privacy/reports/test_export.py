@@ -74,6 +74,7 @@ def verify_alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_an_export_verifies_offline_in_an_empty_folder(
     world: World, delia: FlaskClient, tmp_path: Path
 ) -> None:
