@@ -7,9 +7,13 @@ validated hardware (FIPS 140) is nothing a method value can prove, and is not cl
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from policies.errors import DomainError
 
 
 class AssuranceLevel(StrEnum):
@@ -73,3 +77,144 @@ def level_of_acr(acr: str) -> AssuranceLevel | None:
     Source: OIDC Core s. 3.1.2.1 (`acr_values`), s. 5.5.1.1.
     """
     return _LEVEL_OF_ACR.get(acr)
+
+
+class Factor(StrEnum):
+    """What an account can show to prove that it is this person. A mailed code is none."""
+
+    PASSWORD = "password"  # noqa: S105 - a factor's name
+    TOTP = "totp"
+    PASSKEY = "passkey"
+    RECOVERY_CODE = "recovery-code"
+
+
+METHODS_OF: Final[Mapping[Factor, frozenset[str]]] = MappingProxyType(
+    {
+        Factor.PASSWORD: frozenset({_PASSWORD}),
+        Factor.TOTP: frozenset({"otp"}),
+        # A passkey that verified the person (PIN or body): we cannot tell by which, so `mfa`.
+        Factor.PASSKEY: frozenset({"swk", "user", _SEVERAL_FACTORS}),
+        Factor.RECOVERY_CODE: frozenset({"otp"}),
+    }
+)
+"""The `amr` values that each factor adds. Source: RFC 8176 s. 2."""
+
+
+class Action(StrEnum):
+    """What being signed in is not enough for; a view names its own."""
+
+    CHANGE_PASSWORD = "change-password"  # noqa: S105 - an action's name
+    CHANGE_FACTORS = "change-factors"
+    CHANGE_ADDRESS = "change-address"
+    END_SESSIONS = "end-sessions"
+    SEE_ALL_DATA = "see-all-data"
+    ERASE_DATA = "erase-data"
+    CLOSE_ACCOUNT = "close-account"
+    DESK = "desk"
+    ADMINISTRATION = "administration"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """The assurance that an action demands of the session.
+
+    Attributes:
+        level: at least this.
+        best_of_account: and two factors, where the account has two.
+        fresh_for: the person proved a factor no longer ago than this (half-open); None: whenever.
+        phishing_resistant: a key bound to our address was used. Source: NIST SP 800-63B s. 3.2.5.
+    """
+
+    level: AssuranceLevel = AssuranceLevel.AAL1
+    best_of_account: bool = True
+    fresh_for: timedelta | None = None
+    phishing_resistant: bool = False
+
+
+FRESH_FOR: Final = timedelta(minutes=10)
+"""For so long after a proof a sensitive change asks for no new one. Source: ASVS 5.0 7.5.1."""
+
+_OWN: Final = Need(fresh_for=FRESH_FOR)
+_OTHERS_DATA: Final = Need(level=AssuranceLevel.AAL2, phishing_resistant=True)
+
+NEEDS: Final[Mapping[Action, Need]] = MappingProxyType(
+    {
+        Action.CHANGE_PASSWORD: _OWN,
+        Action.CHANGE_FACTORS: _OWN,
+        Action.CHANGE_ADDRESS: _OWN,
+        Action.END_SESSIONS: _OWN,
+        Action.SEE_ALL_DATA: _OWN,
+        Action.ERASE_DATA: _OWN,
+        Action.CLOSE_ACCOUNT: _OWN,
+        Action.DESK: _OTHERS_DATA,
+        Action.ADMINISTRATION: _OTHERS_DATA,
+    }
+)
+
+
+class FactorNeeded(DomainError):
+    """No factor of this account is enough for the action: one must be added first."""
+
+    code = "factor-needed"
+
+
+def is_phishing_resistant(methods: Collection[str]) -> bool:
+    """Whether one of the methods is a key that answers to our own address alone.
+
+    Source: NIST SP 800-63B s. 3.2.5; W3C WebAuthn L3 s. 13.4.
+    """
+    return bool(_KEYS & frozenset(methods))
+
+
+def missing(
+    need: Need,
+    *,
+    methods: Collection[str],
+    authenticated_at: datetime | None,
+    at: datetime,
+    factors: Collection[Factor],
+) -> frozenset[Factor]:
+    """Which factors are missing, any one of which would do; empty where nothing is.
+
+    Args:
+        need: what the action demands.
+        methods: `amr` values of the session.
+        authenticated_at: when the person last proved a factor; None never did.
+        at: now; both aware.
+        factors: what the account has.
+
+    Raises:
+        FactorNeeded: nothing that the account has would be enough.
+
+    Source: OWASP ASVS 5.0 7.5.1, 7.5.3; NIST SP 800-63B s. 2.2.3.
+    """
+    used, own = frozenset(methods), frozenset(factors)
+    wanted = need.level
+    if need.best_of_account and _can_reach(own, AssuranceLevel.AAL2):
+        wanted = max(wanted, AssuranceLevel.AAL2, key=lambda level: _RANK[level])
+
+    def enough(values: frozenset[str]) -> bool:
+        resistant = not need.phishing_resistant or is_phishing_resistant(values)
+        return resistant and satisfies(level_of(values), wanted)
+
+    if enough(used):
+        is_fresh = need.fresh_for is None or (
+            authenticated_at is not None and at - authenticated_at < need.fresh_for
+        )
+        if is_fresh:
+            return frozenset()
+        # Any factor shows that it is still the same person; a recovery code is dear.
+        again = own - {Factor.RECOVERY_CODE} or own
+        if not again:
+            raise FactorNeeded("the account has no factor left to be shown again")
+        return again
+    completing = frozenset(each for each in own if enough(used | METHODS_OF[each]))
+    if not completing:
+        raise FactorNeeded("no factor of this account is enough for this")
+    return completing
+
+
+def _can_reach(factors: frozenset[Factor], level: AssuranceLevel) -> bool:
+    lasting = factors - {Factor.RECOVERY_CODE}
+    methods = frozenset[str]().union(*(METHODS_OF[each] for each in lasting))
+    return satisfies(level_of(methods), level)

@@ -15,15 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, Session
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 SQLITE_BUSY_SECONDS = 30
@@ -163,7 +164,8 @@ def prepare_engine(engine: Engine) -> None:
 
 def engine_options(url: str) -> dict[str, object]:
     """Return the options Flask-SQLAlchemy makes the engine with."""
-    options: dict[str, object] = {"pool_pre_ping": False}
+    # An error's text is logged: what was to be stored has no place in it.
+    options: dict[str, object] = {"pool_pre_ping": False, "hide_parameters": True}
     if not url.startswith("sqlite"):
         options |= {"pool_size": 8, "max_overflow": 16, "pool_pre_ping": True}
     return options
@@ -229,6 +231,8 @@ class Database:
 
 def alembic_config(url: str) -> Config:
     """Return Alembic's configuration for `url`, without a file."""
+    from alembic.config import Config  # noqa: PLC0415 - dear, and serving never needs it
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = url
@@ -237,4 +241,19 @@ def alembic_config(url: str) -> Config:
 
 def migrate(url: str) -> None:
     """Bring the database at `url` to the newest revision."""
+    from alembic import command  # noqa: PLC0415 - as above
+
     command.upgrade(alembic_config(url), "head")
+
+
+def newest_revisions() -> frozenset[str]:
+    """Return the revisions that `migrate` brings a database to."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+
+    return frozenset(ScriptDirectory.from_config(alembic_config("")).get_heads())
+
+
+def revisions_of(session: Session) -> frozenset[str]:
+    """Return the revisions that a database is at; empty where it was never migrated."""
+    query = sa.select(sa.column("version_num", sa.String)).select_from(sa.table("alembic_version"))
+    return frozenset(session.scalars(query))

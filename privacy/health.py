@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from ipaddress import ip_address
 from typing import Final
 
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import Blueprint, Response, jsonify, redirect, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -21,7 +20,7 @@ from policies.vocabulary import Scope
 from privacy.actor import ActorKind
 from privacy.audit import store as audit
 from privacy.consent import store as consent
-from privacy.database import alembic_config
+from privacy.database import newest_revisions, revisions_of
 from privacy.heartbeat import ALIVE, last_beat
 from privacy.http import current_actor, requires
 from privacy.outbox import OutboxRow
@@ -96,15 +95,18 @@ def blueprint(runtime: Runtime, register: Register, base_url: str) -> Blueprint:
 
 
 def _checks(register: Register) -> dict[str, Check]:
-    heads = set(ScriptDirectory.from_config(alembic_config("")).get_heads())
+    newest = cache(newest_revisions)
 
     def database(session: Session, _now: datetime) -> str:
         session.execute(sa.select(sa.literal(1)))
         return OK
 
     def migrations(session: Session, _now: datetime) -> str:
-        current = set(MigrationContext.configure(session.connection()).get_current_heads())
-        return OK if current == heads else "the database is not at the newest revision"
+        return (
+            OK
+            if revisions_of(session) == newest()
+            else "the database is not at the newest revision"
+        )
 
     def register_published(session: Session, _now: datetime) -> str:
         if session.get(consent.RegisterRevisionRow, register.revision) is not None:

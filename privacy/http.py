@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.exceptions import NotFound as NoRoute
 from werkzeug.wrappers import Response as BaseResponse
 
+from policies.assurance import Action
 from policies.errors import (
     DomainError,
     InsufficientScope,
@@ -27,7 +28,7 @@ from policies.errors import (
     Unauthenticated,
 )
 from policies.vocabulary import Scope
-from privacy.actor import ANONYMOUS, Actor
+from privacy.actor import ANONYMOUS, Actor, ActorKind
 from privacy.problems import PROBLEMS
 
 P = ParamSpec("P")
@@ -53,11 +54,25 @@ CONTENT_SECURITY_POLICY = (
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+#: Passkeys are for our own pages; nothing of the machine is for anybody. Source: W3C Permissions
+#: Policy s. 5; WebAuthn L3 s. 5.9.
+PERMISSIONS_POLICY = (
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), "
+    "publickey-credentials-create=(self), publickey-credentials-get=(self)"
+)
 
 log = logging.getLogger("placet.http")
 csrf = CSRFProtect()
 
 Authenticator = Callable[[], Actor | None]
+#: Given who asks, what for, and the page to come back to: where to prove more first, or None.
+StepUp = Callable[[Actor, Action, str], BaseResponse | None]
+
+#: What a scope that opens other people's data demands of the session that holds it.
+ACTION_OF_SCOPE = {
+    Scope.DESK: Action.DESK,
+    Scope.ADMINISTRATION: Action.ADMINISTRATION,
+}
 
 
 class MalformedJson(DomainError):
@@ -84,19 +99,45 @@ class InvalidFields(InvalidInput):
         self.errors = tuple(errors)
 
 
-def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Demand `scope` of the caller before the view runs."""
+def requires(
+    scope: Scope, action: Action | None = None, *, page: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Demand `scope` of the caller before the view runs, and the assurance of `action`.
+
+    A signed-in person whose session is not assured enough is led to prove the missing factor and
+    from there to `page`; nothing of the view has run by then.
+
+    Args:
+        scope: what the caller must hold.
+        action: what the view does, where `policies.assurance.NEEDS` asks more than a session.
+        page: where a form that was sent too early is found, with the view's own arguments in braces;
+            None: at the view's own address.
+    """
+    action = action or ACTION_OF_SCOPE.get(scope)
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            current_actor().demand(scope)
+            actor = current_actor()
+            if action is not None and actor.kind is ActorKind.PERSON and not is_api(request.path):
+                stop = _step_up(actor, action, page)
+                if stop is not None:
+                    return cast("R", stop)
+            actor.demand(scope)
             return view(*args, **kwargs)
 
         guarded.required_scope = scope  # type: ignore[attr-defined]  # read by the deny-by-default check
+        guarded.required_action = action  # type: ignore[attr-defined]  # read by a test of every view
         return guarded
 
     return decorate
+
+
+def _step_up(actor: Actor, action: Action, page: str | None) -> BaseResponse | None:
+    step_up = cast("StepUp | None", current_app.extensions.get("placet.step-up"))
+    here = request.full_path.rstrip("?") if request.method == "GET" else request.path
+    there = page.format_map(request.view_args or {}) if page else here
+    return step_up(actor, action, there) if step_up else None
 
 
 def is_api(path: str) -> bool:
@@ -113,10 +154,20 @@ def current_actor() -> Actor:
     return cast("Actor", g.actor)
 
 
-def authenticate_with(app: Flask, *, bearer: Authenticator, session: Authenticator) -> None:
-    """Wire who turns a bearer token, and who a session cookie, into an `Actor`."""
+def authenticate_with(
+    app: Flask, *, bearer: Authenticator, session: Authenticator, step_up: StepUp
+) -> None:
+    """Wire who turns a bearer token, and who a session cookie, into an `Actor`.
+
+    Args:
+        app: the application.
+        bearer: reads the token.
+        session: reads the cookie.
+        step_up: says where a person must prove more before an action.
+    """
     app.extensions["placet.bearer"] = bearer
     app.extensions["placet.session"] = session
+    app.extensions["placet.step-up"] = step_up
 
 
 def parse_json(schema: Schema) -> Any:  # noqa: ANN401 - what the schema's post_load makes
@@ -290,7 +341,7 @@ def _headers(response: Response) -> Response:
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")
     if current_app.config["PLACET_HTTPS"]:

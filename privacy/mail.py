@@ -20,6 +20,7 @@ from flask_babel import force_locale
 from privacy.clock import Clock
 from privacy.events import Json
 from privacy.ids import Ids, new_id
+from privacy.languages import locale_of
 from privacy.outbox import Outbox
 from privacy.settings import Mail
 from privacy.unit_of_work import UnitOfWork
@@ -135,7 +136,10 @@ def render(
     clock: Clock,
 ) -> EmailMessage:
     """Return the letter as plain text with an HTML alternative."""
-    with app.test_request_context(base_url=app.config["PLACET_BASE_URL"]), force_locale(locale):
+    with (
+        app.test_request_context(base_url=app.config["PLACET_BASE_URL"]),
+        force_locale(locale_of(locale)),
+    ):
         text = render_template(f"mail/{letter}.txt", **values)
         html = render_template(f"mail/{letter}.html", **values)
     subject, _, body = text.partition("\n")

@@ -1,7 +1,7 @@
 """Side effects as rows: written in the transaction that causes them, sent by the worker.
 
-At least once: a crash between sending and noting it sends again. What failed is kept with its
-reason until it succeeds or is given up, and the operator sees it.
+At least once: a crash between sending and noting it sends again. What was sent leaves no row. What
+failed is kept with its reason until it succeeds or is given up, and the operator sees it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ log = logging.getLogger("placet.outbox")
 
 
 class OutboxRow(Base):
-    """One side effect that is still to happen, or how it ended."""
+    """One side effect that is still to happen, or was given up."""
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -141,19 +141,14 @@ class Outbox:
     @staticmethod
     def _finish(runtime: Runtime, row_id: str) -> None:
         with runtime.unit_of_work(SYSTEM) as uow:
-            done = sa.update(OutboxRow).where(OutboxRow.row_id == row_id)
-            uow.session.execute(
-                done.values(
-                    state="sent", sealed=None, attempts=OutboxRow.attempts + 1, last_error=None
-                )
-            )
+            uow.session.execute(sa.delete(OutboxRow).where(OutboxRow.row_id == row_id))
             uow.commit()
 
     @staticmethod
     def _postpone(runtime: Runtime, row_id: str, reason: str) -> None:
         with runtime.unit_of_work(SYSTEM) as uow:
-            row = uow.session.get_one(OutboxRow, row_id, with_for_update=True)
-            if row.state != "waiting":  # the lease ran out, and another worker ended it
+            row = uow.session.get(OutboxRow, row_id, with_for_update=True)
+            if row is None or row.state != "waiting":  # the lease ran out: another worker ended it
                 return
             given_up = row.attempts >= len(RETRY_WAITS)
             row.state = "failed" if given_up else "waiting"

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from app import faults_from, read_settings, settings_from
-from privacy.settings import SettingsError
+from app import read_settings
+from privacy.faults import faults_from
+from privacy.settings import SettingsError, settings_from
 
 
 def test_without_any_setting_placet_serves_the_example_on_localhost(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from enum import StrEnum
 
+import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from policies.errors import InvalidInput
@@ -19,12 +20,15 @@ INDEX_VERSION = 1
 INDEX_BYTES = 16
 #: Characters as typed. Source: RFC 5321 s. 4.5.3.1 (64 octets, "@", 255 octets).
 MAX_EMAIL_LENGTH = 320
+#: Characters as typed: E.164 has 15 digits, and people write spaces and a prefix around them.
+MAX_PHONE_LENGTH = 40
 
 
 class IdentifierKind(StrEnum):
     """What a person can be found by."""
 
     EMAIL = "email"
+    PHONE = "phone"
 
 
 def normalise_email(address: str, *, field: str = "email") -> str:
@@ -42,6 +46,31 @@ def normalise_email(address: str, *, field: str = "email") -> str:
     except EmailNotValidError as error:
         raise InvalidInput(str(error), field=field) from None
     return found.normalized.casefold()
+
+
+def normalise_phone(number: str, region: str, *, field: str = "phone") -> str:
+    """Return the canonical form of a telephone number: E.164, `+34600111222`.
+
+    Args:
+        number: as typed, international or as dialled within the region.
+        region: ISO 3166-1 alpha-2; where a number without a country code lies.
+        field: the input's member that an error names.
+
+    Raises:
+        InvalidInput: it is no number that anybody can have, or has an extension: behind one line
+            of a company stand many people.
+
+    Source: ITU-T E.164; the numbering plans of PyPI `phonenumbers`.
+    """
+    if len(number) > MAX_PHONE_LENGTH:
+        raise InvalidInput("the phone number is too long", field=field)
+    try:
+        found = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        raise InvalidInput("this is not a phone number", field=field) from None
+    if found.extension or not phonenumbers.is_valid_number(found):
+        raise InvalidInput("this is not a phone number", field=field)
+    return str(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164))
 
 
 class BlindIndex:

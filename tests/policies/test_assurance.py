@@ -1,10 +1,25 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.assurance import ACR, AssuranceLevel, level_of, level_of_acr, satisfies
+from policies.assurance import (
+    ACR,
+    FRESH_FOR,
+    METHODS_OF,
+    NEEDS,
+    Action,
+    AssuranceLevel,
+    Factor,
+    FactorNeeded,
+    level_of,
+    level_of_acr,
+    missing,
+    satisfies,
+)
 
 AAL1, AAL2, AAL3 = AssuranceLevel
 
@@ -81,3 +96,83 @@ def test_each_level_has_an_acr_of_its_own_that_leads_back_to_it() -> None:
 @pytest.mark.parametrize("acr", ["", "0", "aal2", "urn:placet:acr:aal4", "URN:PLACET:ACR:AAL2"])
 def test_a_foreign_acr_names_no_level(acr: str) -> None:
     assert level_of_acr(acr) is None
+
+
+NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
+PASSWORD, TOTP, PASSKEY, RECOVERY_CODE = Factor
+BOTH = frozenset({PASSWORD, TOTP, RECOVERY_CODE})
+
+
+def _missing(
+    action: Action, methods: tuple[str, ...], factors: frozenset[Factor], *, age: timedelta
+) -> frozenset[Factor]:
+    return missing(
+        NEEDS[action], methods=methods, authenticated_at=NOON - age, at=NOON, factors=factors
+    )
+
+
+@pytest.mark.parametrize(
+    ("methods", "factors", "lacking"),
+    [
+        (("pwd",), {PASSWORD}, set()),
+        (("pwd",), BOTH, {TOTP, RECOVERY_CODE}),
+        (("pwd",), {PASSWORD, PASSKEY}, {PASSKEY}),
+        (("pwd", "otp"), BOTH, set()),
+        (("swk", "user", "mfa"), {PASSKEY}, set()),
+        (("otp",), BOTH, {PASSWORD}),
+    ],
+)
+def test_exactly_the_factor_is_asked_for_that_a_fresh_session_lacks(
+    methods: tuple[str, ...], factors: set[Factor], lacking: set[Factor]
+) -> None:
+    asked = _missing(Action.CHANGE_FACTORS, methods, frozenset(factors), age=timedelta(0))
+    assert asked == lacking
+
+
+def test_a_proof_is_fresh_until_the_very_instant_and_then_any_factor_will_do() -> None:
+    just, over = FRESH_FOR - timedelta(microseconds=1), FRESH_FOR
+    assert _missing(Action.ERASE_DATA, ("pwd", "otp"), BOTH, age=just) == frozenset()
+    assert _missing(Action.ERASE_DATA, ("pwd", "otp"), BOTH, age=over) == {PASSWORD, TOTP}
+
+
+def test_others_data_opens_for_a_key_bound_to_our_address_alone() -> None:
+    with_key = BOTH | {PASSKEY}
+    assert _missing(Action.DESK, ("pwd", "otp"), with_key, age=timedelta(0)) == {PASSKEY}
+    assert _missing(Action.DESK, ("swk", "user", "mfa"), with_key, age=timedelta(9)) == frozenset()
+    with pytest.raises(FactorNeeded):
+        _missing(Action.ADMINISTRATION, ("pwd", "otp"), BOTH, age=timedelta(0))
+
+
+@given(
+    st.sampled_from(Action),
+    st.frozensets(st.sampled_from(Factor), min_size=1),
+    st.frozensets(st.sampled_from(METHODS)),
+)
+def test_whatever_is_asked_for_completes_the_session(
+    action: Action, factors: frozenset[Factor], methods: frozenset[str]
+) -> None:
+    try:
+        asked = missing(
+            NEEDS[action], methods=methods, authenticated_at=None, at=NOON, factors=factors
+        )
+    except FactorNeeded:
+        return
+    assert asked <= factors
+    for factor in asked - {RECOVERY_CODE}:
+        after = methods | METHODS_OF[factor]
+        assert not missing(
+            NEEDS[action], methods=after, authenticated_at=NOON, at=NOON, factors=factors
+        )
+
+
+def test_a_session_that_is_not_fresh_is_never_spared_for_want_of_a_factor() -> None:
+    own, used = NEEDS[Action.CHANGE_FACTORS], METHODS_OF[Factor.PASSKEY]
+    at = datetime(2026, 3, 3, tzinfo=UTC)
+
+    def lacks(*factors: Factor) -> frozenset[Factor]:
+        return missing(own, methods=used, authenticated_at=None, at=at, factors=factors)
+
+    with pytest.raises(FactorNeeded):  # its only passkey was suspended meanwhile
+        lacks()
+    assert lacks(Factor.RECOVERY_CODE) == {Factor.RECOVERY_CODE}
+    assert lacks(Factor.RECOVERY_CODE, Factor.PASSWORD) == {Factor.PASSWORD}

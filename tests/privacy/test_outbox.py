@@ -18,9 +18,14 @@ def _send(world: World, to: str = ANA, *, commit: bool = True) -> None:
             uow.commit()
 
 
-def _row(world: World) -> OutboxRow:
+def _rows(world: World) -> list[OutboxRow]:
     with world.placet.runtime.snapshot() as session:
-        return session.scalars(sa.select(OutboxRow)).one()
+        return list(session.scalars(sa.select(OutboxRow)))
+
+
+def _row(world: World) -> OutboxRow:
+    (row,) = _rows(world)
+    return row
 
 
 def test_a_side_effect_happens_once_and_only_if_its_cause_was_committed(world: World) -> None:
@@ -32,9 +37,7 @@ def test_a_side_effect_happens_once_and_only_if_its_cause_was_committed(world: W
     assert world.placet.outbox.deliver_due(world.placet.runtime) == 1
     assert world.placet.outbox.deliver_due(world.placet.runtime) == 0
     assert sent == [{"to": ANA, "code": "12345678", "text": "secret text"}]
-    row = _row(world)
-    assert row.state == "sent"
-    assert row.sealed is None  # the address and the code are gone once they are not needed
+    assert _rows(world) == []  # nothing is kept of what is not needed any more
 
 
 def test_the_message_rests_sealed(world: World) -> None:
@@ -131,10 +134,9 @@ def test_a_letter_that_breaks_its_sender_is_given_up_and_stops_no_other(world: W
     for wait in RETRY_WAITS:
         world.clock.now += wait
         world.placet.outbox.deliver_due(world.placet.runtime)
-    with world.placet.runtime.snapshot() as session:
-        rows = {row.state: row for row in session.scalars(sa.select(OutboxRow))}
-    assert set(rows) == {"sent", "failed"}
-    assert rows["failed"].last_error == "UnicodeEncodeError"  # its text would hold the address
+    row = _row(world)
+    assert row.state == "failed"
+    assert row.last_error == "UnicodeEncodeError"  # its text would hold the address
 
 
 def test_a_slow_worker_that_fails_after_another_sent_it_undoes_nothing(world: World) -> None:
@@ -151,7 +153,7 @@ def test_a_slow_worker_that_fails_after_another_sent_it_undoes_nothing(world: Wo
     _send(world)
     world.placet.outbox.deliver_due(world.placet.runtime, limit=1)
     assert len(sent) == 1
-    assert _row(world).state == "sent"
+    assert _rows(world) == []
     world.clock.advance(days=1)
     _send(world, "bruno@example.com")
     world.placet.outbox.deliver_due(world.placet.runtime)

@@ -205,3 +205,16 @@ def test_thirty_two_threads_lose_no_update(world: World) -> None:
     assert _subjects(world) == 8
     world.settle()
     assert world.verify().ok
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_an_error_of_the_database_does_not_say_what_was_to_be_stored(world: World) -> None:
+    with (
+        pytest.raises(sa.exc.IntegrityError) as raised,
+        world.placet.runtime.unit_of_work(SYSTEM) as uow,
+    ):
+        for _ in range(2):
+            uow.session.execute(
+                sa.insert(store.SubjectRow).values(subject_id="a-secret", created_at=uow.now)
+            )
+    assert "a-secret" not in str(raised.value)
