@@ -73,6 +73,8 @@ class ConsentFact:
         notice_version: of the notice that was shown.
         expires_at: aware, half-open: at this instant it is expired. None: no end by the clock.
         explicit: given by an express statement. Source: GDPR Art. 9(2)(a).
+        by_minor: said, as we know by now, alone and below the age of consent: no birthday makes a
+            consent of it. Source: GDPR Art. 8(1); LOPDGDD Art. 7(2).
     """
 
     action: ConsentAction
@@ -80,6 +82,7 @@ class ConsentFact:
     notice_version: int
     expires_at: datetime | None
     explicit: bool
+    by_minor: bool = False
 
     def __post_init__(self) -> None:
         aware(self.at, "at")
@@ -233,7 +236,7 @@ def _of_consent(
         # One that was only asked for, revoked by others or found invalid is none.
         yield _ENDED.get(consent.action, DecisionReason.NO_CONSENT)
         return
-    if at < consent.at or (purpose.explicit and not consent.explicit):
+    if at < consent.at or consent.by_minor or (purpose.explicit and not consent.explicit):
         yield DecisionReason.NO_CONSENT
     if _is_expired(purpose, consent, at):
         yield DecisionReason.CONSENT_EXPIRED

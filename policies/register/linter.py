@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from policies.minors import AGES_OF_CONSENT
 from policies.register import wording
 from policies.register.loader import (
+    ACCOUNT_ENTRY,
     COLLECTION_POINTS_FILE,
     CONTROLLER_ENTRY,
     CONTROLLER_FILE,
     PURPOSES_FILE,
     RECIPIENTS_FILE,
+    SECURITY_ENTRY,
 )
-from policies.register.model import MAX_CONSENT_MONTHS, Purpose, Register
+from policies.register.model import LONG_ADDRESS_DAYS, MAX_CONSENT_MONTHS, Purpose, Register
 from policies.register.problems import Finding, Level
-from policies.vocabulary import LegalBasis
+from policies.vocabulary import Attribute, LegalBasis
 
 __all__ = ["Finding", "lint"]
 
@@ -27,12 +31,18 @@ EEA = frozenset(_EEA_CODES.split())
 AGE_OF_CONSENT_SPAIN = 14
 """Source: LOPDGDD Art. 7(1)."""
 
+_AGE = re.compile(r"birth|\bdob\b|(^|[^a-z])age($|[^a-z])|edad|nacimiento", re.IGNORECASE)
+
 
 def lint(register: Register) -> tuple[Finding, ...]:
     """Everything in a register that the law objects to, errors first, then by file."""
     rules = (
         _age_of_consent,
         _data_minimisation,
+        _attributes_needed,
+        _ages_told,
+        _account_notices,
+        _address_days,
         _required_consent,
         _consent_duration,
         _special_aim,
@@ -63,6 +73,17 @@ def _age_of_consent(register: Register) -> Iterator[Finding]:
             f"is {controller.age_of_consent}; in Spain it is {AGE_OF_CONSENT_SPAIN}",
             "GDPR Art. 8(1); LOPDGDD Art. 7(1)",
         )
+        return
+    usual = AGES_OF_CONSENT.get(controller.country)
+    if usual is not None and controller.age_of_consent != usual:
+        yield Finding(
+            "warning",
+            CONTROLLER_FILE,
+            CONTROLLER_ENTRY,
+            "age_of_consent",
+            f"is {controller.age_of_consent}; in {controller.country} we know of {usual}",
+            "GDPR Art. 8(1)",
+        )
 
 
 def _data_minimisation(register: Register) -> Iterator[Finding]:
@@ -83,6 +104,78 @@ def _data_minimisation(register: Register) -> Iterator[Finding]:
                     f"asks for {field.name}, and no purpose here needs {field.category}",
                     "GDPR Art. 5(1)(c), 25",
                 )
+
+
+def _attributes_needed(register: Register) -> Iterator[Finding]:
+    for point in register.collection_points.values():
+        needed = {
+            attribute
+            for each in point.purposes
+            if (purpose := register.purpose(each))
+            for attribute in purpose.attributes
+        }
+        for index, field in enumerate(point.fields):
+            if field.attribute is None or field.attribute in needed:
+                continue
+            is_age = field.attribute is Attribute.BIRTHDATE
+            yield Finding(
+                "error",
+                COLLECTION_POINTS_FILE,
+                point.id,
+                f"fields[{index}].attribute",
+                "asks how old people are, and no purpose here needs it"
+                if is_age
+                else f"asks for {field.attribute}, and no purpose here needs it",
+                "GDPR Art. 5(1)(c), 8(2)" if is_age else "GDPR Art. 5(1)(c), 25(2)",
+            )
+
+
+def _ages_told(register: Register) -> Iterator[Finding]:
+    """An age under another name would pass by the rule above."""
+    for point in register.collection_points.values():
+        for index, field in enumerate(point.fields):
+            if field.attribute is None and _AGE.search(field.name.replace("_", " ")):
+                yield Finding(
+                    "warning",
+                    COLLECTION_POINTS_FILE,
+                    point.id,
+                    f"fields[{index}].attribute",
+                    f"{field.name} seems to ask how old people are: say birthdate if it does",
+                    "GDPR Art. 5(1)(c), 8(2)",
+                )
+
+
+def _account_notices(register: Register) -> Iterator[Finding]:
+    terms, privacy = register.account.terms, register.account.privacy
+    if terms is None:
+        return
+    bundled = [p for p in _consent_purposes(register) if p.notice == terms]
+    for purpose in bundled:
+        yield _on_purpose(
+            purpose, "notice", "is the account's terms: part the two", "GDPR Art. 7(2)"
+        )
+    if terms == privacy:
+        yield Finding(
+            "error",
+            CONTROLLER_FILE,
+            ACCOUNT_ENTRY,
+            "privacy",
+            "is the same text as the terms: what is told is not what is accepted",
+            "GDPR Art. 7(2), 12(1)",
+        )
+
+
+def _address_days(register: Register) -> Iterator[Finding]:
+    days = register.security.address_days
+    if days > LONG_ADDRESS_DAYS:
+        yield Finding(
+            "warning",
+            CONTROLLER_FILE,
+            SECURITY_ENTRY,
+            "address_days",
+            f"is {days}: keep network addresses over {LONG_ADDRESS_DAYS} days only for a reason",
+            "GDPR Art. 5(1)(e); CNIL deliberation 2021-122",
+        )
 
 
 def _required_consent(register: Register) -> Iterator[Finding]:

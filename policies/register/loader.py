@@ -9,9 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
+from policies.minors import AGE_WITHOUT_A_LAW, AGES_OF_CONSENT
 from policies.register import files, lock
 from policies.register.model import (
+    DEFAULT_ADDRESS_DAYS,
+    MAX_ADDRESS_DAYS,
     MAX_CONSENT_MONTHS,
+    AccountNotices,
     CollectionPoint,
     Controller,
     DataCategory,
@@ -22,17 +26,20 @@ from policies.register.model import (
     Register,
     RetentionRule,
     RetentionStart,
+    Security,
     register_digest,
 )
 from policies.register.notices import NOTICES_FOLDER, read_notices
 from policies.register.problems import Problem, RegisterError
 from policies.register.table import IDENTIFIER, Table, did_you_mean, shown
-from policies.vocabulary import LegalBasis
+from policies.vocabulary import Attribute, LegalBasis
 
 __all__ = ["Problem", "RegisterError", "load"]
 
 CONTROLLER_FILE = "register.toml"
 CONTROLLER_ENTRY = "controller"
+ACCOUNT_ENTRY = "account"
+SECURITY_ENTRY = "security"
 PURPOSES_FILE = "purposes.toml"
 RECIPIENTS_FILE = "recipients.toml"
 CATEGORIES_FILE = "categories.toml"
@@ -56,6 +63,9 @@ _DPV_PURPOSE = re.compile(r"dpv:[A-Z][A-Za-z]+|https?://[^\s<>\"]+")
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 _MAX_MONTHS = 1200
+
+#: What a form may ask for; a language is chosen, not asked for.
+ASKABLE = tuple(each for each in Attribute if each is not Attribute.LOCALE)
 
 Entry = TypeVar("Entry")
 Known: TypeAlias = Mapping[str, Collection[str] | None]
@@ -83,6 +93,8 @@ def load(path: Path) -> Register:
         tables[COLLECTION_POINTS_FILE], lambda name, table: _collection_point(name, table, known)
     )
     controller = _controller(tables[CONTROLLER_FILE], problems)
+    account = _account_notices(tables[CONTROLLER_FILE].get(ACCOUNT_ENTRY), known)
+    security = _security(tables[CONTROLLER_FILE].get(SECURITY_ENTRY))
     if problems or controller is None or notices is None:
         raise RegisterError(sorted(problems, key=lambda each: each.file))
     return Register(
@@ -94,8 +106,18 @@ def load(path: Path) -> Register:
         notices=notices,
         collection_points=points,
         revision=register_digest(
-            controller, purposes, categories, recipients, retention, notices, points
+            controller,
+            purposes,
+            categories,
+            recipients,
+            retention,
+            notices,
+            points,
+            account,
+            security,
         ),
+        account=account,
+        security=security,
     )
 
 
@@ -140,12 +162,14 @@ def _read(tables: Mapping[str, Table], read: Callable[[str, Table], Entry]) -> M
 
 def _controller(tables: Mapping[str, Table], problems: list[Problem]) -> Controller | None:
     for name, other in tables.items():
-        if name != CONTROLLER_ENTRY:
-            other.note("", f"is not known here{did_you_mean(name, (CONTROLLER_ENTRY,))}")
+        if name not in (CONTROLLER_ENTRY, ACCOUNT_ENTRY, SECURITY_ENTRY):
+            near = did_you_mean(name, (CONTROLLER_ENTRY, ACCOUNT_ENTRY, SECURITY_ENTRY))
+            other.note("", f"is not known here{near}")
     table = tables.get(CONTROLLER_ENTRY)
     if table is None:
         problems.append(Problem(CONTROLLER_FILE, CONTROLLER_ENTRY, "", "is missing"))
         return None
+    country = table.text("country", _COUNTRY, "a country code such as ES")
     controller = Controller(
         name=table.text("name"),
         tax_id=table.text("tax_id"),
@@ -154,10 +178,12 @@ def _controller(tables: Mapping[str, Table], problems: list[Problem]) -> Control
         privacy_email=table.text("privacy_email", _EMAIL, "an e-mail address"),
         dpo_name=table.optional_text("dpo_name"),
         dpo_email=table.optional_text("dpo_email", _EMAIL, "an e-mail address"),
-        country=table.text("country", _COUNTRY, "a country code such as ES"),
+        country=country,
         region=table.text("region", _REGION, "a region code such as ES-MD"),
         time_zone=table.text("time_zone"),
-        age_of_consent=table.number("age_of_consent", 13, 16),
+        age_of_consent=table.number(
+            "age_of_consent", 13, 16, AGES_OF_CONSENT.get(country, AGE_WITHOUT_A_LAW)
+        ),
     )
     table.close()
     if (controller.dpo_name is None) != (controller.dpo_email is None):
@@ -167,6 +193,26 @@ def _controller(tables: Mapping[str, Table], problems: list[Problem]) -> Control
     if controller.time_zone and not _is_time_zone(controller.time_zone):
         table.note("time_zone", f"{shown(controller.time_zone)} is not one such as Europe/Madrid")
     return controller
+
+
+def _account_notices(table: Table | None, known: Known) -> AccountNotices:
+    if table is None:
+        return AccountNotices()
+    account = AccountNotices(
+        terms=table.optional_text("terms"), privacy=table.optional_text("privacy")
+    )
+    table.close()
+    for key, notice in (("terms", account.terms), ("privacy", account.privacy)):
+        _refer(table, key, notice or "", NOTICES_FOLDER, known)
+    return account
+
+
+def _security(table: Table | None) -> Security:
+    if table is None:
+        return Security()
+    days = table.number("address_days", 0, MAX_ADDRESS_DAYS, DEFAULT_ADDRESS_DAYS)
+    table.close()
+    return Security(address_days=days)
 
 
 def _is_time_zone(name: str) -> bool:
@@ -220,6 +266,7 @@ def _purpose(name: str, table: Table, known: Known) -> Purpose:
         solely_automated=table.flag("solely_automated"),
         special_aim=table.flag("special_aim"),
         dpv_purpose=table.text("dpv_purpose", _DPV_PURPOSE, "a DPV term such as dpv:Marketing"),
+        attributes=_attributes(table),
     )
     _refer(table, "data_categories", purpose.data_categories, CATEGORIES_FILE, known)
     _refer(table, "recipients", purpose.recipients, RECIPIENTS_FILE, known)
@@ -244,14 +291,39 @@ def _collection_point(name: str, table: Table, known: Known) -> CollectionPoint:
     for index, each in enumerate(names):
         if each and each in names[:index]:
             table.note(f"fields[{index}].name", f"{shown(each)} stands there twice")
+    filled = [each.attribute for each in point.fields]
+    for index, attribute in enumerate(filled):
+        if attribute and attribute in filled[:index]:
+            table.note(f"fields[{index}].attribute", f"{attribute} stands there twice")
     return point
 
 
+def _attributes(table: Table) -> tuple[Attribute, ...]:
+    names = table.identifiers("attributes")
+    return tuple(
+        attribute
+        for index, name in enumerate(names)
+        if (attribute := _attribute(table, f"attributes[{index}]", name))
+    )
+
+
+def _attribute(table: Table, key: str, name: str) -> Attribute | None:
+    names = [each.value for each in ASKABLE]
+    if name in names:
+        return Attribute(name)
+    if name:
+        near = did_you_mean(name, names)
+        table.note(key, f"{shown(name)} is not one of {', '.join(names)}{near}")
+    return None
+
+
 def _field(table: Table, known: Known) -> Field:
+    attribute = table.optional_text("attribute")
     field = Field(
         name=table.text("name", _FIELD_NAME, "a field's name such as first_name"),
         category=table.text("category"),
         required=table.flag("required"),
+        attribute=None if attribute is None else _attribute(table, "attribute", attribute),
     )
     table.close()
     _refer(table, "category", field.category, CATEGORIES_FILE, known)

@@ -15,7 +15,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TypeAlias
 
-from policies.vocabulary import LegalBasis
+from policies.vocabulary import Attribute, LegalBasis
 
 Localized: TypeAlias = Mapping[str, str]
 """BCP 47 language -> text. "es" is always there, "en" is expected."""
@@ -63,6 +63,41 @@ class Controller:
     region: str
     time_zone: str
     age_of_consent: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNotices:
+    """What a person is shown when they open an account; ids of notices, or None.
+
+    Attributes:
+        terms: what they accept by opening it. Source: Código Civil Art. 1262; GDPR Art. 7(2).
+        privacy: what they are told, which is no consent. Source: GDPR Art. 13.
+    """
+
+    terms: str | None = None
+    privacy: str | None = None
+
+
+DEFAULT_ADDRESS_DAYS = 30
+"""For so long full network addresses help against an attack. Source: GDPR Art. 5(1)(e)."""
+
+MAX_ADDRESS_DAYS = 365
+"""No longer than the security trail. Source: CNIL deliberation 2021-122 (at most a year)."""
+
+LONG_ADDRESS_DAYS = 180
+"""From here on the length needs a reason. Source: CNIL deliberation 2021-122 (six months)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What the company keeps to guard the accounts. Source: GDPR Art. 5(1)(e), 32(1), recital 49.
+
+    Attributes:
+        address_days: for so long the full network address of a sign-in is kept; after that, as
+            from the first instant with 0, only its network (IPv4 /24, IPv6 /48).
+    """
+
+    address_days: int = DEFAULT_ADDRESS_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +207,8 @@ class Purpose:
         special_aim: its main aim is to identify ideology, union membership, religion, sexual
             orientation, beliefs or origin. Source: LOPDGDD Art. 9(1).
         dpv_purpose: the W3C Data Privacy Vocabulary term ("dpv:DirectMarketing") or an IRI.
+        attributes: the profile fields that it needs; no other is asked for in its name.
+            Source: GDPR Art. 5(1)(c).
     """
 
     id: str
@@ -189,15 +226,21 @@ class Purpose:
     solely_automated: bool
     special_aim: bool
     dpv_purpose: str
+    attributes: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing that a form asks for, and the kind of data that it is."""
+    """One thing that a form asks for, and the kind of data that it is.
+
+    Attributes:
+        attribute: the profile field that it fills; None where it fills none of ours.
+    """
 
     name: str
     category: str
     required: bool
+    attribute: Attribute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +275,8 @@ class Register:
     notices: Mapping[str, Notice]
     collection_points: Mapping[str, CollectionPoint]
     revision: str
+    account: AccountNotices = AccountNotices()
+    security: Security = Security()
 
     def purpose(self, purpose_id: str) -> Purpose | None:
         """The purpose of that name, or None."""
@@ -273,13 +318,16 @@ def register_digest(  # one argument for each part of a register
     retention: Mapping[str, RetentionRule],
     notices: Mapping[str, Notice],
     collection_points: Mapping[str, CollectionPoint],
+    account: AccountNotices,
+    security: Security,
 ) -> str:
     """What identifies a register's whole content: SHA-256 in hex of its canonical JSON.
 
-    The JSON, after RFC 8785, has one member for each argument: the controller an object, the rest
-    arrays in the order of the files, of objects with the members of this module's dataclasses;
-    dates as YYYY-MM-DD. Of notices it has the published revisions alone, each with its digest in
-    place of its texts: a draft changes nothing.
+    The JSON, after RFC 8785, has one member for each argument: controller, account and security
+    objects, the rest arrays in the order of the files, of objects with the members of this
+    module's dataclasses; dates as YYYY-MM-DD. Of notices it has the published revisions alone, each
+    with its digest in place of its texts: a draft changes nothing. What has a default there and is
+    at it is left out, so a register that does not use what came later keeps its digest.
     """
     published = [
         {
@@ -298,8 +346,10 @@ def register_digest(  # one argument for each part of a register
         for notice in notices.values()
         if notice.current
     ]
+    later = {"account": _plain(account), "security": _plain(security)}
     return _digest(
         {
+            **{name: content for name, content in later.items() if content},
             "categories": _plain(tuple(categories.values())),
             "collection_points": _plain(tuple(collection_points.values())),
             "controller": _plain(controller),
@@ -314,7 +364,8 @@ def register_digest(  # one argument for each part of a register
 def _plain(value: object) -> object:
     """The same value in the types that JSON knows."""
     if dataclasses.is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        content = {each: getattr(value, each.name) for each in dataclasses.fields(value)}
+        return {each.name: _plain(held) for each, held in content.items() if held != each.default}
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, tuple):

@@ -93,7 +93,8 @@ def bundled_terms(register: Register) -> Iterator[Finding]:
 
 def first_layer(register: Register) -> Iterator[Finding]:
     """A notice tells who, what for, and the rights. Source: LOPDGDD Art. 11(2)."""
-    for revision in _newest_of(register, register.purposes.values()):
+    notices = {each.notice for each in register.purposes.values()} | {register.account.privacy}
+    for revision in (each for each in _newest(register) if each.notice in notices):
         for language, text in revision.texts.items():
             missing = [
                 element

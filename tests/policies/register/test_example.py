@@ -29,6 +29,7 @@ def test_the_example_has_consents_contracts_and_a_legal_obligation(example: Regi
         "partner-advertising": LegalBasis.CONSENT,
         "analytics": LegalBasis.CONSENT,
         "loyalty": LegalBasis.CONTRACT,
+        "tastings": LegalBasis.CONTRACT,
         "orders": LegalBasis.CONTRACT,
         "invoices": LegalBasis.LEGAL_OBLIGATION,
     }

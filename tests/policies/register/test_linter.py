@@ -12,14 +12,16 @@ import pytest
 
 from policies.register.linter import Finding, lint
 from policies.register.model import (
+    AccountNotices,
     DataCategory,
     Field,
     Notice,
     NoticeRevision,
     Register,
+    Security,
     notice_digest,
 )
-from policies.vocabulary import LegalBasis
+from policies.vocabulary import Attribute, LegalBasis
 
 ANY_TERMS = {
     "es": "Acepto las condiciones generales y recibir la carta.",
@@ -83,6 +85,48 @@ def test_a_field_that_no_purpose_of_the_form_needs_is_an_error(example: Register
         "fields[1]",
         "GDPR Art. 5(1)(c), 25",
     )
+
+
+@pytest.mark.parametrize(
+    ("attribute", "article"),
+    [
+        (Attribute.FAMILY_NAME, "GDPR Art. 5(1)(c), 25(2)"),
+        (Attribute.BIRTHDATE, "GDPR Art. 5(1)(c), 8(2)"),
+    ],
+)
+def test_a_profile_field_that_no_purpose_of_the_form_needs_is_an_error(
+    example: Register, attribute: Attribute, article: str
+) -> None:
+    fields = (Field("x", "contact", False, attribute),)
+    register = _with(example, "collection_points", "newsletter-form", fields=fields)
+    place = ("collection_points.toml", "newsletter-form", "fields[0].attribute")
+    assert _only(register) == ("error", *place, article)
+    attributes = (Attribute.GIVEN_NAME, attribute)
+    needed = _with(register, "purposes", "newsletter", attributes=attributes)
+    assert _findings(needed) == []
+
+
+@pytest.mark.parametrize("name", ["birth_date", "dob", "age", "edad", "fecha_nacimiento"])
+def test_an_age_under_another_name_is_a_warning(example: Register, name: str) -> None:
+    fields = (Field(name, "contact", False), Field("language", "contact", False))
+    register = _with(example, "collection_points", "newsletter-form", fields=fields)
+    assert _only(register)[0] == "warning"
+    assert _only(register)[3] == "fields[0].attribute"
+
+
+def test_a_consent_under_the_accounts_terms_is_an_error(example: Register) -> None:
+    register = replace(example, account=AccountNotices(terms="newsletter", privacy="newsletter"))
+    assert [(f.level, f.entry, f.field, f.article) for f in _findings(register)] == [
+        ("error", "newsletter", "notice", "GDPR Art. 7(2)"),
+        ("error", "account", "privacy", "GDPR Art. 7(2), 12(1)"),
+    ]
+
+
+def test_another_age_than_the_countrys_is_a_warning_outside_spain(example: Register) -> None:
+    controller = replace(example.controller, country="PT", region="PT")
+    assert _only(replace(example, controller=controller))[0] == "warning"
+    controller = replace(controller, age_of_consent=13)
+    assert _findings(replace(example, controller=controller)) == []
 
 
 def test_a_consent_that_a_form_requires_is_an_error(example: Register) -> None:
@@ -400,3 +444,11 @@ def test_an_old_published_version_is_not_judged_by_its_words_any_more(example: R
 def test_errors_stand_before_warnings(example: Register) -> None:
     register = _with(example, "purposes", "newsletter", recipients=(), special_aim=True)
     assert [each.level for each in lint(register)] == ["error", "warning"]
+
+
+def test_full_addresses_for_more_than_half_a_year_are_a_warning(example: Register) -> None:
+    assert lint(replace(example, security=Security(address_days=180))) == lint(example)
+    found = set(lint(replace(example, security=Security(address_days=181)))) - set(lint(example))
+    assert [(each.level, each.entry, each.field) for each in found] == [
+        ("warning", "security", "address_days")
+    ]

@@ -6,7 +6,8 @@ import pytest
 
 from policies.errors import DomainError
 from policies.register.loader import RegisterError, load
-from policies.register.model import RecipientRole, RetentionStart
+from policies.register.model import AccountNotices, RecipientRole, RetentionStart
+from policies.vocabulary import Attribute
 from tests.policies.register.conftest import EXAMPLE, Edit
 
 
@@ -61,6 +62,44 @@ def test_a_company_without_a_data_protection_officer_leaves_the_keys_out(
     ]
     edit("register.toml", 'dpo_email = "dpd@olivarysal.example"\n', "")
     assert load(folder).controller.dpo_name is None
+
+
+@pytest.mark.parametrize(
+    ("country", "age"), [("ES", 14), ("PT", 13), ("FR", 15), ("DE", 16), ("US", 16)]
+)
+def test_the_age_of_consent_is_the_countrys_where_nothing_is_said(
+    folder: Path, edit: Edit, country: str, age: int
+) -> None:
+    edit("register.toml", "age_of_consent = 14\n", "")
+    edit(
+        "register.toml",
+        'country = "ES"\nregion = "ES-MD"',
+        f'country = "{country}"\nregion = "{country}"',
+    )
+    assert load(folder).controller.age_of_consent == age
+
+
+def test_what_accounts_are_shown_is_read_and_may_be_left_out(folder: Path, edit: Edit) -> None:
+    account = load(folder).account
+    assert (account.terms, account.privacy) == ("terms", "account-privacy")
+    edit("register.toml", 'terms = "terms"\n', 'terms = "term"\n')
+    assert _problems(folder) == [
+        'register.toml: [account] terms: term is not in notices; did you mean "terms"?'
+    ]
+    edit("register.toml", '[account]\nterms = "term"\nprivacy = "account-privacy"\n', "")
+    assert load(folder).account == AccountNotices()
+
+
+def test_an_attribute_is_one_that_people_can_be_asked_for(folder: Path, edit: Edit) -> None:
+    assert load(folder).purposes["tastings"].attributes[-1] is Attribute.BIRTHDATE
+    edit("purposes.toml", '"phone", "birthdate"]', '"phone", "birthday", "locale"]')
+    edit("collection_points.toml", 'attribute = "birthdate"', 'attribute = "given_name"')
+    names = "given_name, family_name, phone, postal_address, birthdate"
+    assert _problems(folder) == [
+        "collection_points.toml: [tasting-booking] fields[1].attribute: given_name stands there twice",
+        f'purposes.toml: [tastings] attributes[3]: birthday is not one of {names}; did you mean "birthdate"?',
+        f"purposes.toml: [tastings] attributes[4]: locale is not one of {names}",
+    ]
 
 
 def test_every_problem_is_told_at_once_with_file_entry_and_field(folder: Path, edit: Edit) -> None:
@@ -373,12 +412,12 @@ def test_a_removed_published_version_keeps_the_register_from_loading(folder: Pat
         (
             "published = 2026-02-02",
             "published = 2026-02-02T10:00:00Z",
-            "revision[3].published: must be a date such as 2026-03-02",
+            "revision[4].published: must be a date such as 2026-03-02",
         ),
         (
             'notice = "newsletter"\nversion = 2',
             'notice = "newsletter"\nversion = 1',
-            "revision[3].version: newsletter 1 stands there twice",
+            "revision[4].version: newsletter 1 stands there twice",
         ),
         (
             'notice = "loyalty"\nversion = 1',
@@ -406,3 +445,17 @@ def test_without_a_lock_nothing_is_in_force(folder: Path) -> None:
     (folder / "notices.lock.toml").unlink()
     register = load(folder)
     assert all(register.notice_of(purpose) is None for purpose in register.purposes)
+
+
+def test_for_how_long_addresses_are_kept_is_read_and_has_a_default(
+    folder: Path, edit: Edit
+) -> None:
+    assert load(folder).security.address_days == 30
+    edit("register.toml", "address_days = 30", "address_days = 366")
+    assert _problems(folder) == [
+        "register.toml: [security] address_days: must be a whole number from 0 to 365"
+    ]
+    edit("register.toml", "address_days = 366", "address_days = 0")
+    assert load(folder).security.address_days == 0
+    edit("register.toml", "[security]\naddress_days = 0\n", "")
+    assert load(folder).security.address_days == 30

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import FrozenInstanceError, asdict
 from datetime import date
 from pathlib import Path
@@ -123,12 +124,23 @@ def _as_documented(register: Register) -> bytes:
 
     points = entries(register.collection_points)
     for point, each in zip(points, register.collection_points.values(), strict=True):
-        point["fields"] = [asdict(field) for field in each.fields]
+        point["fields"] = [
+            {name: value for name, value in asdict(field).items() if name != "attribute" or value}
+            for field in each.fields
+        ]
+    purposes = entries(register.purposes)
+    for purpose in purposes:
+        if not purpose["attributes"]:
+            del purpose["attributes"]
+    account = {name: value for name, value in asdict(register.account).items() if value}
+    days = register.security.address_days
     content: Any = {
+        **({"account": account} if account else {}),
+        **({"security": {"address_days": days}} if days != 30 else {}),
         "controller": asdict(register.controller),
         "categories": entries(register.categories),
         "collection_points": points,
-        "purposes": entries(register.purposes),
+        "purposes": purposes,
         "recipients": entries(register.recipients),
         "retention": entries(register.retention),
         "notices": [
@@ -154,10 +166,31 @@ def test_the_revision_of_a_register_is_sha256_of_its_canonical_json(example: Reg
     assert example.revision == hashlib.sha256(_as_documented(example)).hexdigest()
 
 
+def test_a_register_that_does_not_use_what_came_later_keeps_its_revision(folder: Path) -> None:
+    """The revision of `example` stands in evidence: a new version of Placet must not change it."""
+    later = re.compile(r"^attributes = .*\n|, attribute = \"[a-z_]+\"", re.MULTILINE)
+    for file in ("purposes.toml", "collection_points.toml"):
+        path = folder / file
+        path.write_text(later.sub("", path.read_text("utf-8")), "utf-8")
+    path = folder / "register.toml"
+    path.write_text(re.split(r"(?m)^# .*\n\[account\]|^\[account\]", path.read_text("utf-8"))[0])
+    content = _as_documented(load(folder))
+    assert load(folder).revision == hashlib.sha256(content).hexdigest()
+    for word in (b'"account"', b'"security"', b'"attribute"', b'"attributes"'):
+        assert word not in content
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
         ("register.toml", '"ES-MD"', '"ES-CT"'),
+        ("register.toml", 'terms = "terms"\n', ""),
+        ("purposes.toml", '"phone", "postal_address"]', '"postal_address"]'),
+        (
+            "collection_points.toml",
+            'category = "phone", attribute = "phone" },\n    { name = "delivery_address"',
+            'category = "phone" },\n    { name = "delivery_address"',
+        ),
         ("categories.toml", "Teléfono", "Móvil"),
         ("retention.toml", "period = 13", "period = 12"),
         ("recipients.toml", "Correo Almendro, S.L.", "Correo Avellano, S.L."),
