@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from policies.vocabulary import EventTag, RetentionClass
@@ -39,6 +40,23 @@ def domain_of(value: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Two pseudonyms of one person in one domain, and which of them stays.
+
+    Attributes:
+        ordinal: its place among the domain's own, from 1.
+        old: still answers, for the same person.
+        new: the one that stays, and that every answer gives from now on.
+        at: when they turned out to be one person; aware UTC.
+    """
+
+    ordinal: int
+    old: str
+    new: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainCreated(Event):
     """A pseudonymisation domain came into being: one OpenID sector, by default one client."""
@@ -53,5 +71,14 @@ class PseudonymIssued(Event):
     """An application learned its own name for a person."""
 
     tag: ClassVar[EventTag] = EventTag.PSEUDONYMS_PSEUDONYM_ISSUED
+    retention: ClassVar[RetentionClass] = RetentionClass.PROFILE
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PseudonymAliased(Event):
+    """Two pseudonyms of a domain name one person: both are in the sealed evidence."""
+
+    tag: ClassVar[EventTag] = EventTag.PSEUDONYMS_PSEUDONYM_ALIASED
     retention: ClassVar[RetentionClass] = RetentionClass.PROFILE
     domain: str

@@ -9,16 +9,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from policies.errors import NotFound
-from privacy.keys.blind_index import normalise_email
+from privacy.keys.blind_index import IdentifierKind
 from privacy.keys.keyring import Keyring, RootKey
 from privacy.pseudonyms import store
 from privacy.pseudonyms.model import (
     KEY_VERSION,
+    Alias,
     DomainCreated,
+    PseudonymAliased,
     PseudonymIssued,
     domain_of,
     pseudonym,
 )
+from privacy.subjects.model import SubjectsMerged
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import UnitOfWork
 
@@ -51,8 +54,14 @@ class Pseudonyms:
         value = store.value_for(uow.session, domain.domain_id, subject_id)
         if value is not None:
             return value
-        held = self._subjects.hold(uow.session, subject_id)  # an erasure must not miss it
-        sid = self._subjects.sid(uow.session, subject_id) if held else None
+        # An erasure must not miss it, and a merge may have made an alias of the person meanwhile.
+        person = self._subjects.hold_current(uow.session, subject_id)
+        if person is not None and person != subject_id:
+            return self.issue(uow, domain_name, person)
+        value = store.value_for(uow.session, domain.domain_id, subject_id)
+        if value is not None:  # by another request, or by a merge, while this one waited
+            return value
+        sid = self._subjects.sid(uow.session, person) if person else None
         if sid is None:
             raise NotFound("there is no such person")
         key = self._keyring.derive(
@@ -84,6 +93,7 @@ class Pseudonyms:
     def resolve(session: Session, domain_name: str, value: str) -> str | None:
         """Return the subject whom `value` names in this domain, or None.
 
+        An alias names the person who survived the merge.
         Another domain's pseudonym is None here, like one that never was.
         """
         if domain_of(value) is None:
@@ -100,30 +110,78 @@ class Pseudonyms:
 
     @staticmethod
     def known_to(session: Session, subject_id: str) -> list[str]:
-        """Return the names of the domains that know this person."""
-        return [name for name, _value, _at in store.of_subject(session, subject_id)]
+        """Return the names of the domains that know this person, each once."""
+        return sorted({name for name, _value, _at in store.of_subject(session, subject_id)})
 
     @staticmethod
     def forget(uow: UnitOfWork, subject_id: str) -> None:
         """Delete the person's pseudonyms everywhere; part of a recorded erasure."""
         store.delete_of(uow.session, subject_id)
 
-    def pseudonymise(self, uow: UnitOfWork, domain_name: str, emails: Sequence[str]) -> list[str]:
-        """Return the domain's pseudonym for each address, in order.
+    def pseudonymise(
+        self,
+        uow: UnitOfWork,
+        domain_name: str,
+        people: Sequence[str | tuple[IdentifierKind, str]],
+    ) -> list[str]:
+        """Return the domain's pseudonym for each person, in order.
+
+        Args:
+            uow: the caller's unit of work; committed.
+            domain_name: the domain.
+            people: each an e-mail address, or a kind and an address or number of it.
 
         A person we did not know becomes a subject with a blind index alone: the address itself
         is not kept (GDPR Art. 5(1)(c)).
 
         Raises:
-            InvalidInput: an entry is not an address; names its position. Nothing is changed.
+            InvalidInput: an entry is not what it says; names its position. Nothing is changed.
         """
-        addresses = [
-            normalise_email(address, field=f"identifiers.{position}")
-            for position, address in enumerate(emails)
+        identifiers = [
+            self._subjects.identifiers.read(kind, text, field=f"identifiers.{position}")
+            for position, (kind, text) in enumerate(
+                (IdentifierKind.EMAIL, each) if isinstance(each, str) else each for each in people
+            )
         ]
         values = {}
-        for address in sorted(set(addresses)):  # in one order: two lists never wait in a ring
-            subject_id = self._subjects.by_email(uow, address, keep=False)
-            values[address] = self.issue(uow, domain_name, subject_id)
+        # In one order: two lists never wait in a ring.
+        for each in sorted(set(identifiers), key=lambda found: (found.kind, found.value)):
+            subject_id = self._subjects.by(uow, each, keep=False)
+            values[each] = self.issue(uow, domain_name, subject_id)
         uow.commit()
-        return [values[address] for address in addresses]
+        return [values[each] for each in identifiers]
+
+    @staticmethod
+    def on_subjects_merged(uow: UnitOfWork, event: SubjectsMerged) -> None:
+        """Keep the survivor's pseudonyms, and let the alias's lead to the survivor.
+
+        Where a domain knew the person only as the alias, that pseudonym is the survivor's from
+        now on; where it knew both, it is told. A `sub` never changes.
+        """
+        survivor = event.subject_id or ""
+        own = {row.domain_id: row.value for row in store.rows_of(uow.session, survivor)}
+        for row in store.rows_of(uow.session, event.alias_id):
+            if row.domain_id not in own:
+                row.subject_id = survivor
+                continue
+            domain = store.hold_domain(uow.session, row.domain_id)
+            domain.aliases += 1
+            old, new = row.value, own[row.domain_id]
+            uow.session.add(
+                store.AliasRow(
+                    domain_id=domain.domain_id,
+                    ordinal=domain.aliases,
+                    subject_id=survivor,
+                    old=old,
+                    new=new,
+                    at=uow.now,
+                )
+            )
+            aliased = PseudonymAliased(subject_id=survivor, domain=domain.name)
+            uow.record(aliased, {"old": old, "new": new})
+        uow.session.flush()
+
+    @staticmethod
+    def aliases(session: Session, domain_name: str, *, after: int, limit: int) -> list[Alias]:
+        """Return what the domain is told after an ordinal, oldest first."""
+        return store.aliases_after(session, domain_name, after, limit)

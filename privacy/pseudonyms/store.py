@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from privacy.database import Base, UtcDateTime
+from privacy.pseudonyms.model import Alias
+from privacy.subjects.store import SubjectRow, all_ids
 
 
 class DomainRow(Base):
@@ -19,10 +22,14 @@ class DomainRow(Base):
     name: Mapped[str] = mapped_column(sa.String(200), unique=True)
     key_version: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    aliases: Mapped[int] = mapped_column(server_default="0", default=0)
 
 
 class PseudonymRow(Base):
-    """A person's pseudonym in one domain; deleted with the person's profile."""
+    """A person's pseudonym in one domain; deleted with the person's profile.
+
+    A row that names a merged subject is an alias: it leads to the survivor.
+    """
 
     __tablename__ = "pseudonym"
     __table_args__ = (sa.UniqueConstraint("domain_id", "subject_id"),)
@@ -37,6 +44,28 @@ class PseudonymRow(Base):
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class AliasRow(Base):
+    """What a domain is told: of two pseudonyms of one person, which stays.
+
+    Attributes:
+        ordinal: counted in each domain of its own, without a gap, so that a reader who asks for
+            what came after one misses nothing and learns nothing of other domains.
+    """
+
+    __tablename__ = "pseudonym_alias"
+
+    domain_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("pseudonym_domain.domain_id"), primary_key=True
+    )
+    ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    subject_id: Mapped[str] = mapped_column(
+        sa.String(32), sa.ForeignKey("subject.subject_id"), index=True
+    )
+    old: Mapped[str] = mapped_column(sa.String(64))
+    new: Mapped[str] = mapped_column(sa.String(64))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 def domain_named(session: Session, name: str) -> DomainRow | None:
     """Return the domain of this name."""
     return session.scalars(sa.select(DomainRow).where(DomainRow.name == name)).one_or_none()
@@ -44,15 +73,20 @@ def domain_named(session: Session, name: str) -> DomainRow | None:
 
 def value_for(session: Session, domain_id: int, subject_id: str) -> str | None:
     """Return the person's pseudonym in the domain, where one was issued."""
-    query = sa.select(PseudonymRow.value).where(
-        PseudonymRow.domain_id == domain_id, PseudonymRow.subject_id == subject_id
+    query = (
+        sa.select(PseudonymRow.value)
+        .join(SubjectRow, PseudonymRow.subject_id == _CURRENT)
+        .where(SubjectRow.subject_id == subject_id, PseudonymRow.domain_id == domain_id)
     )
     return session.scalar(query)
 
 
+_CURRENT = sa.func.coalesce(SubjectRow.merged_into, SubjectRow.subject_id)
 _SUBJECT_FOR = (  # built once: most calls of the JSON API ask it
-    sa.select(PseudonymRow.subject_id)
+    sa.select(_CURRENT)
+    .select_from(PseudonymRow)
     .join(DomainRow, DomainRow.domain_id == PseudonymRow.domain_id)
+    .join(SubjectRow, SubjectRow.subject_id == PseudonymRow.subject_id)
     .where(
         DomainRow.name == sa.bindparam("of_domain"), PseudonymRow.value == sa.bindparam("of_value")
     )
@@ -65,16 +99,49 @@ def subject_for(session: Session, domain_name: str, value: str) -> str | None:
 
 
 def of_subject(session: Session, subject_id: str) -> list[tuple[str, str, datetime]]:
-    """Return (domain name, pseudonym, issued at) for every domain that knows the person."""
+    """Return (domain name, pseudonym, issued at) for every domain that knows the person.
+
+    With the aliases, which still answer.
+    """
     query = (
         sa.select(DomainRow.name, PseudonymRow.value, PseudonymRow.issued_at)
         .join(DomainRow, DomainRow.domain_id == PseudonymRow.domain_id)
-        .where(PseudonymRow.subject_id == subject_id)
-        .order_by(DomainRow.name)
+        .where(PseudonymRow.subject_id.in_(all_ids(subject_id)))
+        .order_by(DomainRow.name, PseudonymRow.issued_at, PseudonymRow.value)
     )
     return [(row[0], row[1], row[2]) for row in session.execute(query)]
 
 
 def delete_of(session: Session, subject_id: str) -> None:
     """Forget the person in every domain."""
-    session.execute(sa.delete(PseudonymRow).where(PseudonymRow.subject_id == subject_id))
+    for table in (AliasRow, PseudonymRow):
+        session.execute(sa.delete(table).where(table.subject_id == subject_id))
+
+
+def rows_of(session: Session, subject_id: str) -> Sequence[PseudonymRow]:
+    """Return the pseudonyms under one id alone, by domain."""
+    query = (
+        sa.select(PseudonymRow)
+        .where(PseudonymRow.subject_id == subject_id)
+        .order_by(PseudonymRow.domain_id)
+    )
+    return session.scalars(query).all()
+
+
+def hold_domain(session: Session, domain_id: int) -> DomainRow:
+    """Return a domain and let nobody else count its aliases until the transaction ends."""
+    return session.get_one(
+        DomainRow, domain_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+
+
+def aliases_after(session: Session, domain_name: str, ordinal: int, limit: int) -> list[Alias]:
+    """Return what a domain is told after an ordinal, oldest first."""
+    query = (
+        sa.select(AliasRow)
+        .join(DomainRow, DomainRow.domain_id == AliasRow.domain_id)
+        .where(DomainRow.name == domain_name, AliasRow.ordinal > ordinal)
+        .order_by(AliasRow.ordinal)
+        .limit(limit)
+    )
+    return [Alias(row.ordinal, row.old, row.new, row.at) for row in session.scalars(query)]

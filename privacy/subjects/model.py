@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from datetime import date, datetime
 from typing import ClassVar
 
 from policies.errors import DomainError, InvalidInput
-from policies.vocabulary import EventTag, RetentionClass
+from policies.minors import NotABirthdate, read_birthdate
+from policies.vocabulary import Attribute, EventTag, RetentionClass
 from privacy.events import Event
 
 MAX_VALUE_LENGTH = 200
-
-
-class Attribute(StrEnum):
-    """Profile fields that a purpose may need; each is asked for only then."""
-
-    GIVEN_NAME = "given_name"
-    FAMILY_NAME = "family_name"
-    PHONE = "phone"
-    POSTAL_ADDRESS = "postal_address"
-    LOCALE = "locale"
 
 
 class UnknownSubject(DomainError):
@@ -37,7 +27,7 @@ class Subject:
     Attributes:
         subject_id: 32 hexadecimal digits, random.
         created_at: when we first heard of the person.
-        restricted: processing is restricted (GDPR Art. 18).
+        restricted: processing is restricted (GDPR Art. 18), or the person is about to be erased.
         blocked: the data is blocked (LOPDGDD Art. 32).
         erased: the person's profile was erased; only what the law keeps is left.
     """
@@ -58,11 +48,17 @@ class Change:
     after: str | None
 
 
-def clean_value(attribute: Attribute, value: str) -> str:
+def clean_value(attribute: Attribute, value: str, today: date) -> str:
     """Return `value` as it is kept: outer white space removed.
 
+    Args:
+        attribute: what it is.
+        value: as typed.
+        today: in the controller's time zone.
+
     Raises:
-        InvalidInput: it is empty, too long or holds control characters; the field is named.
+        InvalidInput: it is empty, too long, holds control characters or is no birthdate where it
+            should be one; the field is named.
     """
     cleaned = value.strip()
     if not cleaned:
@@ -71,6 +67,11 @@ def clean_value(attribute: Attribute, value: str) -> str:
         raise InvalidInput(f"at most {MAX_VALUE_LENGTH} characters", field=attribute.value)
     if not cleaned.isprintable():
         raise InvalidInput("the value holds control characters", field=attribute.value)
+    if attribute is Attribute.BIRTHDATE:
+        try:
+            read_birthdate(cleaned, today)
+        except NotABirthdate as error:
+            raise InvalidInput(str(error), field=attribute.value) from None
     return cleaned
 
 
@@ -98,6 +99,40 @@ class IdentifierVerified(Event):
     tag: ClassVar[EventTag] = EventTag.SUBJECTS_IDENTIFIER_VERIFIED
     retention: ClassVar[RetentionClass] = RetentionClass.PROFILE
     kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentifierPreferred(Event):
+    """The person chose the address to sign in with and to get letters at."""
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_IDENTIFIER_PREFERRED
+    retention: ClassVar[RetentionClass] = RetentionClass.PROFILE
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentifierRemoved(Event):
+    """An address finds the person no more."""
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_IDENTIFIER_REMOVED
+    retention: ClassVar[RetentionClass] = RetentionClass.PROFILE
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectsMerged(Event):
+    """Two subjects turned out to be one person.
+
+    Part of the evidence of consent: it says whose word stands under the alias.
+
+    Attributes:
+        subject_id: the survivor.
+        alias_id: the other, under whose id nothing is written any more.
+    """
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_SUBJECT_MERGED
+    retention: ClassVar[RetentionClass] = RetentionClass.CONSENT_EVIDENCE
+    alias_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

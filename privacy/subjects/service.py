@@ -7,20 +7,22 @@ because of a consent, a registration or a right exercised, whose use case commit
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from policies.vocabulary import RetentionClass
+from policies.minors import minor_until, read_birthdate
+from policies.vocabulary import Attribute, RetentionClass
 from privacy.ids import new_id
-from privacy.keys.blind_index import INDEX_VERSION, BlindIndex, IdentifierKind, normalise_email
+from privacy.keys.blind_index import BlindIndex, IdentifierKind
 from privacy.keys.sealing import KeyDestroyed, Sealer, place
 from privacy.subjects import store
+from privacy.subjects.identifiers import Identifier, Identifiers
+from privacy.subjects.merging import Merging
 from privacy.subjects.model import (
-    Attribute,
     Change,
-    IdentifierAdded,
-    IdentifierVerified,
     ProfileRectified,
     Subject,
     SubjectCreated,
@@ -35,11 +37,30 @@ PROFILE = RetentionClass.PROFILE
 
 
 class Subjects:
-    """The people of this deployment."""
+    """The people of this deployment.
 
-    def __init__(self, sealer: Sealer, blind_index: BlindIndex) -> None:
+    Args:
+        sealer: keeps what they tell of themselves.
+        blind_index: finds them.
+        region: ISO 3166-1 alpha-2; where a telephone number without a country code lies.
+        age_of_consent: years; from this age on a person consents alone.
+        time_zone: the controller's, IANA; birthdays begin there.
+    """
+
+    def __init__(
+        self,
+        sealer: Sealer,
+        blind_index: BlindIndex,
+        *,
+        region: str,
+        age_of_consent: int,
+        time_zone: str,
+    ) -> None:
         self._sealer = sealer
-        self._blind_index = blind_index
+        self.identifiers = Identifiers(sealer, blind_index, region=region)
+        self._merging = Merging(sealer, self.identifiers)
+        self._age_of_consent = age_of_consent
+        self._zone = ZoneInfo(time_zone)
 
     def find_by_email(self, session: Session, address: str, *, field: str = "email") -> str | None:
         """Return the subject id whom this address finds, or None.
@@ -47,8 +68,10 @@ class Subjects:
         Raises:
             InvalidInput: it is not an address.
         """
-        row = self._identifier(session, normalise_email(address, field=field))
-        return row.subject_id if row else None
+        identifiers = self.identifiers
+        return identifiers.find(
+            session, identifiers.read(IdentifierKind.EMAIL, address, field=field)
+        )
 
     def by_email(self, uow: UnitOfWork, address: str, *, keep: bool, field: str = "email") -> str:
         """Return the subject id for this address, creating the subject where there is none.
@@ -59,31 +82,48 @@ class Subjects:
             keep: store the address itself, sealed; without it only the blind index is kept.
             field: the input's member that an error names.
         """
-        address = normalise_email(address, field=field)
-        row = self._identifier(uow.session, address)
-        if row is not None:
-            if keep and row.sealed is None and store.hold(uow.session, row.subject_id):
-                row.sealed = self._seal_identifier(uow, row.subject_id, row.identifier_id, address)
-                uow.record(IdentifierAdded(subject_id=row.subject_id, kind=row.kind))
-            return row.subject_id
+        identifier = self.identifiers.read(IdentifierKind.EMAIL, address, field=field)
+        return self.by(uow, identifier, keep=keep)
+
+    def by(self, uow: UnitOfWork, identifier: Identifier, *, keep: bool) -> str:
+        """As `by_email`, for an address or a telephone number."""
+        found = self.identifiers.find(uow.session, identifier)
+        if found is not None:
+            if keep:
+                self.identifiers.keep(uow, identifier)
+            return found
         try:
             with uow.savepoint():
-                return self._create(uow, address, keep=keep)
+                return self._create(uow, identifier, keep=keep)
         except IntegrityError:  # somebody created the same person at the same moment
-            row = self._identifier(uow.session, address)
-            if row is None:
+            found = self.identifiers.find(uow.session, identifier)
+            if found is None:
                 raise
-            return row.subject_id
+            return found
 
     def verify_email(self, uow: UnitOfWork, subject_id: str, address: str) -> None:
         """Note that the person proved this address theirs."""
-        row = self._identifier(uow.session, normalise_email(address))
-        known = row is not None and row.subject_id == subject_id
-        if row is None or not known or not store.hold(uow.session, subject_id):
-            raise UnknownSubject("the address is not this person's")
-        if row.verified_at is None:
-            row.verified_at = uow.now
-            uow.record(IdentifierVerified(subject_id=subject_id, kind=row.kind))
+        identifier = self.identifiers.read(IdentifierKind.EMAIL, address)
+        self.identifiers.verify(uow, subject_id, identifier)
+
+    def merge(self, uow: UnitOfWork, survivor: str, other: str) -> None:
+        """Make `other` an alias of `survivor`: two subjects are one person. See `Merging.merge`.
+
+        Raises:
+            UnknownSubject: one of them is not there, was erased, or is an alias already.
+        """
+        self._merging.merge(uow, survivor, other)
+
+    @staticmethod
+    def hold_current(session: Session, subject_id: str) -> str | None:
+        """Hold the person whom an id names by now, and return their id; None: there is none."""
+        return store.hold_current(session, subject_id)
+
+    @staticmethod
+    def ids(session: Session, subject_id: str) -> list[str]:
+        """Return every id that the person's data stands under: theirs first, then the aliases'."""
+        person = store.current(session, subject_id)
+        return [person, *(row.subject_id for row in store.aliases_of(session, person))]
 
     @staticmethod
     def standing(session: Session, subject_id: str) -> Subject | None:
@@ -94,24 +134,15 @@ class Subjects:
         return Subject(
             subject_id=row.subject_id,
             created_at=row.created_at,
-            restricted=row.restricted_at is not None,
+            restricted=row.restricted_at is not None or row.leaving_at is not None,
             blocked=row.blocked_at is not None,
             erased=row.erased_at is not None,
         )
 
     def emails(self, session: Session, subject_id: str) -> list[str]:
-        """Return the addresses we hold of this person, oldest first."""
-        return [
-            self._sealer.open(
-                session,
-                subject_id,
-                PROFILE,
-                place("subject_identifier", "sealed", row.identifier_id),
-                row.sealed,
-            ).decode()
-            for row in store.identifiers_of(session, subject_id)
-            if row.sealed is not None
-        ]
+        """Return the addresses we hold of this person, the preferred one first, then the oldest."""
+        person = store.current(session, subject_id)
+        return [known.identifier.value for known in self.identifiers.of(session, person)]
 
     def profile(self, session: Session, subject_id: str) -> Mapping[Attribute, str]:
         """Return the profile fields that the person has given."""
@@ -140,7 +171,8 @@ class Subjects:
         if not store.hold(uow.session, subject_id):
             raise UnknownSubject("there is no such person")
         before = self.profile(uow.session, subject_id).get(attribute)
-        after = None if value is None else clean_value(attribute, value)
+        today = uow.now.astimezone(self._zone).date()
+        after = None if value is None else clean_value(attribute, value, today)
         change = Change(attribute=attribute, before=before, after=after)
         if before == after:
             return change
@@ -162,11 +194,19 @@ class Subjects:
                 uow.session.add(row)
             row.sealed = sealed
             row.changed_at = uow.now
+        if attribute is Attribute.BIRTHDATE:
+            self._note_age(uow, subject_id, after)
         uow.record(
             ProfileRectified(subject_id=subject_id, attribute=attribute.value),
             {"before": before, "after": after},
         )
         return change
+
+    @staticmethod
+    def minor_until(session: Session, subject_id: str) -> datetime | None:
+        """Return from when on the person consents alone; None: never a minor that we know of."""
+        row = session.get(store.SubjectRow, subject_id)
+        return row.minor_until if row else None
 
     def erase(self, uow: UnitOfWork, subject_id: str) -> None:
         """Delete the person's identifiers and profile and destroy the profile key.
@@ -181,10 +221,19 @@ class Subjects:
         if row is None or row.erased_at is not None:
             raise UnknownSubject("there is no such person")
         store.delete_profile(uow.session, subject_id)
-        row.sid_sealed = None
+        row.sid_sealed = row.minor_until = None
         row.erased_at = uow.now
         self._sealer.destroy(uow.session, subject_id, PROFILE)
         uow.record(SubjectErased(subject_id=subject_id))
+
+    @staticmethod
+    def set_leaving(uow: UnitOfWork, subject_id: str, *, leaving: bool) -> None:
+        """Stop every use of a person who is to be erased after a grace, or allow it again.
+
+        Joins the transaction of the caller, who records why.
+        """
+        row = uow.session.get_one(store.SubjectRow, subject_id)
+        row.leaving_at = uow.now if leaving else None
 
     @staticmethod
     def hold(session: Session, subject_id: str) -> bool:
@@ -203,12 +252,24 @@ class Subjects:
         except KeyDestroyed:
             return None
 
-    def _identifier(self, session: Session, normalised: str) -> store.IdentifierRow | None:
-        index = self._blind_index.of(IdentifierKind.EMAIL, normalised)
-        return store.identifier_by_index(session, IdentifierKind.EMAIL, INDEX_VERSION, index)
+    def _note_age(self, uow: UnitOfWork, subject_id: str, birthdate: str | None) -> None:
+        """Keep, beside the sealed birthdate, until when the person is or was a minor, if at all.
 
-    def _create(self, uow: UnitOfWork, normalised: str, *, keep: bool) -> str:
-        subject_id, identifier_id = new_id(uow.ids), new_id(uow.ids)
+        Decisions read it without opening the profile. It outlives the birthdate, or a minor would
+        be of age by deleting it; a correction moves it. Of whom we first knew of age nothing is
+        kept.
+        """
+        if birthdate is None:
+            return
+        born = read_birthdate(birthdate, uow.now.astimezone(self._zone).date())
+        until = minor_until(born, self._age_of_consent, self._zone)
+        row = uow.session.get_one(store.SubjectRow, subject_id)
+        known = (row, *store.aliases_of(uow.session, subject_id))
+        first = min(each.created_at for each in known)
+        row.minor_until = until if until > first else None
+
+    def _create(self, uow: UnitOfWork, identifier: Identifier, *, keep: bool) -> str:
+        subject_id = new_id(uow.ids)
         sid_sealed = self._sealer.seal(
             uow.session,
             subject_id,
@@ -221,31 +282,6 @@ class Subjects:
             store.SubjectRow(subject_id=subject_id, sid_sealed=sid_sealed, created_at=uow.now)
         )
         uow.session.flush()
-        uow.session.add(
-            store.IdentifierRow(
-                identifier_id=identifier_id,
-                subject_id=subject_id,
-                kind=IdentifierKind.EMAIL.value,
-                index_version=INDEX_VERSION,
-                blind_index=self._blind_index.of(IdentifierKind.EMAIL, normalised),
-                sealed=self._seal_identifier(uow, subject_id, identifier_id, normalised)
-                if keep
-                else None,
-                created_at=uow.now,
-            )
-        )
-        uow.session.flush()
+        self.identifiers.add(uow, subject_id, identifier, keep=keep)
         uow.record(SubjectCreated(subject_id=subject_id))
         return subject_id
-
-    def _seal_identifier(
-        self, uow: UnitOfWork, subject_id: str, identifier_id: str, normalised: str
-    ) -> bytes:
-        return self._sealer.seal(
-            uow.session,
-            subject_id,
-            PROFILE,
-            place("subject_identifier", "sealed", identifier_id),
-            normalised.encode(),
-            at=uow.now,
-        )

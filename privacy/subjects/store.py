@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from privacy.database import Base, UtcDateTime
 
 
 class SubjectRow(Base):
-    """One person. `sid_sealed` holds the secret that pseudonyms are computed over."""
+    """One person. `sid_sealed` holds the secret that pseudonyms are computed over.
+
+    A row that was merged into another is that one's alias: nothing is written under it any more.
+    """
 
     __tablename__ = "subject"
 
@@ -22,6 +25,14 @@ class SubjectRow(Base):
     restricted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     blocked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    leaving_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    merged_into: Mapped[str | None] = mapped_column(
+        sa.String(32), sa.ForeignKey("subject.subject_id"), index=True
+    )
+    merged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: From this instant on the person consents alone, and what they consented to before is none.
+    #: NULL for whom we first knew of age, and where no age is known.
+    minor_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class IdentifierRow(Base):
@@ -39,6 +50,7 @@ class IdentifierRow(Base):
     blind_index: Mapped[bytes] = mapped_column(sa.LargeBinary(16))
     sealed: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    preferred_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -59,14 +71,58 @@ def hold(session: Session, subject_id: str) -> bool:
     """Let nobody erase the person until the transaction ends (PostgreSQL; SQLite has one writer).
 
     Returns:
-        Whether there is such a person, not erased.
+        Whether there is such a person, not erased and no alias of another.
+    """
+    return hold_current(session, subject_id) == subject_id
+
+
+def hold_current(session: Session, subject_id: str) -> str | None:
+    """As `hold`, and return who it is by now: where merged meanwhile, the survivor, held instead.
+
+    Returns:
+        The subject id to write under; None where there is no such person, or an erased one.
     """
     query = (
-        sa.select(SubjectRow.subject_id)
+        sa.select(SubjectRow.subject_id, SubjectRow.merged_into)
         .where(SubjectRow.subject_id == subject_id, SubjectRow.erased_at.is_(None))
         .with_for_update()
     )
-    return session.scalar(query) is not None
+    row = session.execute(query).one_or_none()
+    if row is None or row.merged_into is None:
+        return row.subject_id if row else None
+    return hold_current(session, row.merged_into)
+
+
+def current(session: Session, subject_id: str) -> str:
+    """Return the id of the person whom an id names: itself, or the one it was merged into."""
+    query = sa.select(SubjectRow.merged_into).where(SubjectRow.subject_id == subject_id)
+    return session.scalar(query) or subject_id
+
+
+def aliases_of(session: Session, subject_id: str) -> Sequence[SubjectRow]:
+    """Return the rows that were merged into this one, oldest merge first."""
+    query = (
+        sa.select(SubjectRow)
+        .where(SubjectRow.merged_into == subject_id)
+        .order_by(SubjectRow.merged_at, SubjectRow.subject_id)
+    )
+    return session.scalars(query).all()
+
+
+def all_ids(subject_id: str) -> sa.Select[str]:
+    """Return the query of every id that one person's data stands under: theirs and the aliases'.
+
+    Any of them may be given.
+    """
+    person = (
+        sa.select(sa.func.coalesce(SubjectRow.merged_into, SubjectRow.subject_id))
+        .where(SubjectRow.subject_id == subject_id)
+        .scalar_subquery()
+    )
+    every = aliased(SubjectRow)
+    return sa.select(every.subject_id).where(
+        sa.or_(every.subject_id == person, every.merged_into == person)
+    )
 
 
 def identifier_by_index(
@@ -78,7 +134,8 @@ def identifier_by_index(
         IdentifierRow.index_version == version,
         IdentifierRow.blind_index == blind_index,
     )
-    return session.scalars(query).one_or_none()
+    # A merge may have moved it since this session saw it last.
+    return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
 
 
 def identifiers_of(session: Session, subject_id: str) -> Sequence[IdentifierRow]:

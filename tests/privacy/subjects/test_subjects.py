@@ -2,10 +2,10 @@ import pytest
 import sqlalchemy as sa
 
 from policies.errors import InvalidInput
-from policies.vocabulary import RetentionClass
+from policies.vocabulary import Attribute, RetentionClass
 from privacy.actor import SYSTEM
 from privacy.subjects import store
-from privacy.subjects.model import Attribute, UnknownSubject
+from privacy.subjects.model import UnknownSubject
 from tests.support.tampering import behind_our_back
 from tests.support.world import World
 
