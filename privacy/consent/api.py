@@ -56,6 +56,7 @@ def blueprint(
                 "purpose-not-of-application",
                 "unknown-language",
                 "stale-notice",
+                "guardian-needed",
                 "nothing-to-withdraw",
                 "not-found",
             ),

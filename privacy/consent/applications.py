@@ -18,6 +18,7 @@ from privacy.consent.model import (
     consent_purpose,
 )
 from privacy.consent.service import Consents
+from privacy.keys.blind_index import IdentifierKind
 from privacy.pseudonyms.service import Pseudonyms
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import UnitOfWork
@@ -29,7 +30,8 @@ class Word:
 
     Attributes:
         pseudonym: the application's own name for the person; or else
-        email: an address that finds the person, who need not be known yet.
+        found_by: a kind of identifier and an address or number of it, which finds the person,
+            who need not be known yet.
         action: `GIVEN`, `REFUSED` or `WITHDRAWN`.
         notice_version: of the notice that was shown; needed unless it withdraws.
         language: in which it was shown, likewise.
@@ -39,7 +41,7 @@ class Word:
     action: ConsentAction
     channel: ConsentChannel
     pseudonym: str | None = None
-    email: str | None = None
+    found_by: tuple[IdentifierKind, str] | None = None
     notice_version: int | None = None
     language: str | None = None
     explicit: bool = False
@@ -67,8 +69,8 @@ class ApplicationConsents:
         Raises:
             UnknownPurpose, NotByConsent, PurposeNotOfApplication: not this purpose.
             NotFound: nobody is known to the application by that pseudonym.
-            InvalidInput: the e-mail address is none.
-            StaleNotice, UnknownLanguage, NothingToWithdraw: as in `Consents`.
+            InvalidInput: the e-mail address or the telephone number is none.
+            StaleNotice, UnknownLanguage, GuardianNeeded, NothingToWithdraw: as in `Consents`.
         """
         consent_purpose(self._consents.register, word.purpose)
         if word.purpose not in uow.actor.purposes:
@@ -137,10 +139,10 @@ class ApplicationConsents:
     def _person(self, uow: UnitOfWork, word: Word) -> tuple[str, str]:
         if word.pseudonym is not None:
             return self.subject(uow.session, uow.actor, word.pseudonym), word.pseudonym
+        kind, text = word.found_by or (IdentifierKind.EMAIL, "")
+        identifier = self._subjects.identifiers.read(kind, text, field=f"subject.{kind.value}")
         # The address itself is the application's; a blind index is enough to find the person.
-        subject_id = self._subjects.by_email(
-            uow, word.email or "", keep=False, field="subject.email"
-        )
+        subject_id = self._subjects.by(uow, identifier, keep=False)
         return subject_id, self._pseudonyms.issue(uow, uow.actor.domain, subject_id)
 
     def _record(self, uow: UnitOfWork, subject_id: str, word: Word) -> ConsentEvent:

@@ -17,6 +17,7 @@ from privacy.clock import rfc3339
 from privacy.consent import store
 from privacy.consent.model import RECORDED, ConsentEvent, evidence_of, recorded
 from privacy.events import Json
+from privacy.subjects.store import SubjectRow
 
 BLOCK: Final = 500
 
@@ -168,13 +169,16 @@ def _objections(
 
 def _states(session: Session) -> Iterator[Finding]:
     """The current states, which decisions read, against the last events."""
+    event, state = store.EventRow, store.StateRow
+    # What was said under an alias counts as the person's whom it was merged into.
+    person = sa.func.coalesce(SubjectRow.merged_into, SubjectRow.subject_id)
     last = (
-        sa.select(sa.func.max(store.EventRow.ordinal).label("ordinal"))
-        .group_by(store.EventRow.subject_id, store.EventRow.purpose)
+        sa.select(sa.func.max(event.ordinal).label("ordinal"), person.label("subject_id"))
+        .join(SubjectRow, SubjectRow.subject_id == event.subject_id)
+        .group_by(person, event.purpose)
         .subquery()
     )
-    event, state = store.EventRow, store.StateRow
-    pair = sa.and_(state.subject_id == event.subject_id, state.purpose == event.purpose)
+    pair = sa.and_(state.subject_id == last.c.subject_id, state.purpose == event.purpose)
     columns = ("event_id", "action", "at", "notice_version", "expires_at", "explicit", "channel")
     differs = sa.or_(
         *(getattr(state, name).is_distinct_from(getattr(event, name)) for name in columns)
@@ -187,9 +191,12 @@ def _states(session: Session) -> Iterator[Finding]:
     )
     for entry_id, event_id in session.execute(query):
         yield entry_id, f"the current state is not that of the last event {event_id}"
-    orphans = (
-        sa.select(state.event_id).outerjoin(event, pair).where(event.event_id.is_(None)).distinct()
+    said = (
+        sa.select(event.event_id)
+        .join(SubjectRow, SubjectRow.subject_id == event.subject_id)
+        .where(person == state.subject_id, event.purpose == state.purpose)
     )
+    orphans = sa.select(state.event_id).where(~said.exists()).distinct()
     for event_id in session.scalars(orphans):
         yield "", f"a current state names the consent event {event_id}, and there is none"
 

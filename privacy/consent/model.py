@@ -58,6 +58,12 @@ class StaleNotice(Conflict):
     code = "stale-notice"
 
 
+class GuardianNeeded(Conflict):
+    """The person is below the age of consent. Source: GDPR Art. 8(1); LOPDGDD Art. 7(2)."""
+
+    code = "guardian-needed"
+
+
 class NothingToWithdraw(Conflict):
     """There is no consent in force; nothing is recorded."""
 
@@ -130,6 +136,8 @@ class ConsentEvent:
         event_id: 32 hexadecimal digits.
         expires_at: aware UTC, half-open; None for what is no grant.
         explicit: said by an express statement. Source: GDPR Art. 9(2)(a).
+        carries: the event whose word this carries on, since two subjects turned out to be one
+            person; None for what the person said here and now.
         entry_id: its entry in the audit log; empty until recorded.
         ordinal: its place among all events; 0 until recorded.
     """
@@ -148,6 +156,7 @@ class ConsentEvent:
     expires_at: datetime | None
     explicit: bool
     recorded_by: str
+    carries: str | None = None
     entry_id: str = ""
     ordinal: int = 0
 
@@ -225,6 +234,8 @@ def status_of(consent: ConsentFact | None, rule: PurposeRule | None, at: datetim
     if consent is None or rule is None:
         return Status.NONE
     if consent.action in IN_FORCE:
+        if consent.by_minor:
+            return Status.NONE
         if consent.expires_at is None or at >= consent.expires_at:
             return Status.EXPIRED
         if consent.notice_version < rule.last_material_version:
@@ -471,7 +482,7 @@ def evidence_of(event: ConsentEvent, text: str) -> dict[str, Json]:
 
     Source: GDPR Art. 7(1).
     """
-    return {
+    evidence: dict[str, Json] = {
         "event_id": event.event_id,
         "notice": event.notice,
         "notice_version": event.notice_version,
@@ -483,3 +494,4 @@ def evidence_of(event: ConsentEvent, text: str) -> dict[str, Json]:
         "expires_at": rfc3339(event.expires_at) if event.expires_at else None,
         "recorded_by": event.recorded_by,
     }
+    return evidence | ({"carries": event.carries} if event.carries else {})

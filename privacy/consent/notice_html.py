@@ -11,6 +11,8 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from markupsafe import Markup
 
+from policies.register.model import NoticeRevision
+
 DEEPEST = 6
 
 
@@ -32,6 +34,12 @@ def _parser() -> MarkdownIt:
 
 
 _PARSER = _parser()
+
+
+def notice_title(revision: NoticeRevision, language: str) -> str:
+    """The notice's own heading; its id where it has none."""
+    first = revision.texts[language].lstrip().split("\n", 1)[0]
+    return first.lstrip("#").strip() if first.startswith("#") else revision.notice
 
 
 def render_notice(text: str, *, below: int) -> Markup:

@@ -11,15 +11,18 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
 from policies.errors import NotFound
-from policies.register.model import Purpose
+from policies.register.model import Purpose, Register
 from policies.vocabulary import ConsentChannel, Scope
 from privacy.consent import words
+from privacy.consent.acknowledgements import Acknowledgement, Acknowledgements
 from privacy.consent.model import (
     ConsentEvent,
+    GuardianNeeded,
     NothingToWithdraw,
     StaleNotice,
     known_purpose,
 )
+from privacy.consent.notice_html import notice_title
 from privacy.consent.schemas import DecisionForm
 from privacy.consent.service import Consents, purposes_by_basis
 from privacy.http import current_actor, load, requires
@@ -52,9 +55,10 @@ def blueprint(runtime: Runtime, consents: Consents) -> Blueprint:
 
     def centre_page(errors: list[tuple[str, str]] | None = None) -> str:
         subject_id = person()
+        now = runtime.clock()
         with runtime.snapshot() as session:
             states = consents.current(session, subject_id)
-        now = runtime.clock()
+            minor = consents.is_minor(session, subject_id, now)
 
         def cards(purposes: list[Purpose]) -> list[words.Card]:
             made = (
@@ -78,6 +82,7 @@ def blueprint(runtime: Runtime, consents: Consents) -> Blueprint:
             others=cards(others),
             errors=errors,
             done=session_cookie.pop(DONE, None),
+            guardian_words=words.guardian_words(register) if minor else None,
         )
 
     @routes.get("/privacy")
@@ -106,6 +111,8 @@ def blueprint(runtime: Runtime, consents: Consents) -> Blueprint:
                 title=title,
             )
             return centre_page(errors=[(purpose.id, message)]), 409
+        except GuardianNeeded:
+            return centre_page(errors=[(purpose.id, words.guardian_words(register))]), 409
         except NothingToWithdraw:
             text = gettext("No había nada que retirar: %(title)s.", title=title)
             session_cookie[DONE] = {"purpose": purpose.id, "kind": "info", "text": text}
@@ -120,25 +127,34 @@ def blueprint(runtime: Runtime, consents: Consents) -> Blueprint:
         with runtime.snapshot() as session:
             events = consents.history(session, person())
             states = consents.current(session, person())
+            acknowledged = Acknowledgements.of_person(session, person())
         objections = [
             (words.title_of(register, state.purpose), words.hour_words(state.objected_since))
             for state in states.values()
             if state.objected_since
         ]
         entries = [_entry(event) for event in reversed(events)]
-        return render_template("consent/history.html", entries=entries, objections=objections)
+        return render_template(
+            "consent/history.html",
+            entries=entries,
+            objections=objections,
+            acknowledged=[_acknowledged(register, each) for each in reversed(acknowledged)],
+        )
 
     def _entry(event: ConsentEvent) -> tuple[str, str, Markup]:
         title = words.title_of(register, event.purpose)
         address = url_for("consent_receipts.receipt", event_id=event.event_id)
+        how = gettext(
+            "%(channel)s, con la versión %(version)s del aviso",
+            channel=words.channel_words(event.channel),
+            version=event.notice_version,
+        )
+        if event.carries:
+            how = gettext("Al unir tus direcciones en una cuenta sigue valiendo lo que ya dijiste")
         detail = Markup(
             '{}. <a class="nowrap" href="{}">{}<span class="visually-hidden">: {}</span></a>'
         ).format(
-            gettext(
-                "%(channel)s, con la versión %(version)s del aviso",
-                channel=words.channel_words(event.channel),
-                version=event.notice_version,
-            ),
+            how,
             address,
             gettext("Ver el recibo"),
             title,
@@ -146,6 +162,17 @@ def blueprint(runtime: Runtime, consents: Consents) -> Blueprint:
         return words.hour_words(event.at), words.event_words(event.action, title), detail
 
     return routes
+
+
+def _acknowledged(register: Register, made: Acknowledgement) -> tuple[str, str, Markup]:
+    revision = register.revision_of(made.notice, made.version)
+    name = notice_title(revision, made.language) if revision else made.notice
+    detail = Markup('<a href="{}">{}<span class="visually-hidden">: {}</span></a>').format(
+        url_for("notice_pages.notice_version", notice_id=made.notice, version=made.version),
+        gettext("Leer la versión %(version)s", version=made.version),
+        name,
+    )
+    return words.hour_words(made.at), words.acknowledged_words(made.manner, name), detail
 
 
 def _apply(

@@ -11,6 +11,7 @@ from policies.register.lock import MAX_VERSION
 from policies.vocabulary import ConsentAction, ConsentChannel, LegalBasis
 from privacy.consent.applications import Word
 from privacy.consent.model import Status
+from privacy.keys.blind_index import MAX_PHONE_LENGTH, IdentifierKind
 
 MAX_NAME = 64
 MAX_PSEUDONYM = 64
@@ -41,14 +42,22 @@ class TrueOrFalse(fields.Boolean):
         return bool(super()._deserialize(value, attr, data, **kwargs))
 
 
-class EmailName(Schema):
-    """A person by address."""
+class FoundBy(Schema):
+    """A person by address or telephone number."""
 
-    email = fields.String(required=True, validate=_name(MAX_EMAIL))
+    email = fields.String(validate=_name(MAX_EMAIL))
+    phone = fields.String(validate=_name(MAX_PHONE_LENGTH))
+
+    @validates_schema(skip_on_field_errors=True)
+    def _just_one(self, data: Mapping[str, Any], **_kwargs: object) -> None:
+        if not data:
+            raise ValidationError({"email": ["Missing data for required field."]})
+        if len(data) > 1:
+            raise ValidationError("Name the person by one of email and phone.")
 
 
 class PersonName(fields.Field[Any]):
-    """A person: the application's pseudonym, or `{"email": …}` for one it has none for yet."""
+    """A person: the application's pseudonym, or what finds one it has none for yet."""
 
     def _deserialize(
         self,
@@ -56,12 +65,13 @@ class PersonName(fields.Field[Any]):
         attr: str | None,  # noqa: ARG002
         data: Mapping[str, Any] | None,  # noqa: ARG002
         **kwargs: Any,  # noqa: ANN401, ARG002
-    ) -> dict[str, str]:
+    ) -> dict[str, str | tuple[IdentifierKind, str]]:
         if isinstance(value, str) and 0 < len(value) <= MAX_PSEUDONYM:
             return {"pseudonym": value}
         if isinstance(value, Mapping):
-            return dict(EmailName().load(value))
-        raise ValidationError('Must be a pseudonym or {"email": an address}.')
+            [(kind, text)] = FoundBy().load(value).items()
+            return {"found_by": (IdentifierKind(kind), text)}
+        raise ValidationError('Must be a pseudonym, {"email": …} or {"phone": …}.')
 
 
 class ConsentRequest(Schema):
@@ -71,7 +81,8 @@ class ConsentRequest(Schema):
         required=True,
         metadata={
             "description": "The calling application's pseudonym for the person, or an e-mail "
-            "address of somebody it has none for yet.",
+            "address or telephone number of somebody it has none for yet. A number without a "
+            "country code lies in the controller's country.",
             "oneOf": [
                 {"type": "string", "maxLength": MAX_PSEUDONYM},
                 {
@@ -79,6 +90,12 @@ class ConsentRequest(Schema):
                     "required": ["email"],
                     "additionalProperties": False,
                     "properties": {"email": {"type": "string", "format": "email"}},
+                },
+                {
+                    "type": "object",
+                    "required": ["phone"],
+                    "additionalProperties": False,
+                    "properties": {"phone": {"type": "string", "format": "phone"}},
                 },
             ],
         },

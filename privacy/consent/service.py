@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -17,12 +18,13 @@ from policies.register.notices import NOTICES_FOLDER
 from policies.register.problems import Problem, RegisterError
 from policies.vocabulary import ConsentChannel, LegalBasis
 from privacy.clock import rfc3339
-from privacy.consent import store
+from privacy.consent import acknowledgement_store, merging, store
 from privacy.consent.model import (
     IN_FORCE,
     NOBODY,
     Act,
     ConsentEvent,
+    GuardianNeeded,
     NothingToWithdraw,
     NotOpenToObjection,
     Objection,
@@ -47,6 +49,8 @@ from privacy.consent.model import (
 )
 from privacy.events import Json
 from privacy.ids import new_id
+from privacy.subjects.model import SubjectsMerged
+from privacy.subjects.store import current
 from privacy.unit_of_work import UnitOfWork
 
 COLLECT_PAGE = 1_000
@@ -107,6 +111,7 @@ class Consents:
         Raises:
             NotFound: there is no such person.
             UnknownPurpose, NotByConsent, StaleNotice, UnknownLanguage: nothing is recorded.
+            GuardianNeeded: the person is too young to consent alone; nothing is recorded.
         """
         event = self.record_given(
             uow,
@@ -196,6 +201,8 @@ class Consents:
         wanted = consent_purpose(self._register, purpose)
         words = shown_in_force(self._register, wanted, notice_version, language)
         act = self._act(uow, subject_id, purpose, channel)
+        if store.is_minor(uow.session, act.subject_id, uow.now):
+            raise GuardianNeeded("a parent or guardian must consent for this person")
         event = giving(
             act,
             words,
@@ -203,7 +210,7 @@ class Consents:
             zone=self._zone,
             explicit=explicit,
         )
-        self.lift_objection(uow, subject_id, purpose)
+        self.lift_objection(uow, act.subject_id, purpose)
         return self._append(uow, event, words)
 
     def record_refused(
@@ -235,7 +242,7 @@ class Consents:
         """As `withdraw`, in the caller's transaction."""
         consent_purpose(self._register, purpose)
         act = self._act(uow, subject_id, purpose, channel)
-        state = store.state_of(uow.session, subject_id, purpose)
+        state = store.state_of(uow.session, act.subject_id, purpose)
         given = store.event_by_id(uow.session, state.event_id) if state.event_id else None
         if given is None:
             raise NothingToWithdraw("there is no consent to withdraw", field="purpose")
@@ -267,7 +274,7 @@ class Consents:
         wanted = known_purpose(self._register, purpose)
         if not may_object(wanted):
             raise NotOpenToObjection("this purpose does not depend on the person", field="purpose")
-        self._hold(uow, subject_id)
+        subject_id = self._hold(uow, subject_id)
         row = store.objection_of(uow.session, subject_id, purpose)
         if row is None:
             if wanted.legal_basis is LegalBasis.CONSENT:
@@ -293,7 +300,7 @@ class Consents:
         Raises:
             NotFound: there is no such person.
         """
-        self._hold(uow, subject_id)
+        subject_id = self._hold(uow, subject_id)
         row = store.objection_of(uow.session, subject_id, purpose)
         if row is None:
             return False
@@ -307,6 +314,16 @@ class Consents:
         )
         return True
 
+    def on_subjects_merged(self, uow: UnitOfWork, event: SubjectsMerged) -> None:
+        """Let any no of either subject hold for the person; joins the merge's transaction."""
+        _publish(uow, self._register)
+        merging.fold(
+            uow,
+            event.subject_id or "",
+            event.alias_id,
+            register_revision=self._register.revision,
+        )
+
     # ---- reading
 
     def current(self, session: Session, subject_id: str) -> Mapping[str, State]:
@@ -319,6 +336,11 @@ class Consents:
             )
             for purpose in self._register.purposes
         }
+
+    @staticmethod
+    def is_minor(session: Session, subject_id: str, at: datetime) -> bool:
+        """Tell whether a parent or guardian must consent for the person, as far as we know."""
+        return store.is_minor(session, subject_id, at)
 
     @staticmethod
     def history(session: Session, subject_id: str) -> list[ConsentEvent]:
@@ -344,7 +366,7 @@ class Consents:
             NotFound: there is none of that id, or it is somebody else's.
         """
         event = self.event_by_id(session, event_id)
-        if event is None or event.subject_id != subject_id:
+        if event is None or current(session, event.subject_id) != subject_id:
             raise NotFound("there is no such consent event")
         return event
 
@@ -354,7 +376,13 @@ class Consents:
         return store.shown_in(session, event.notice, event.notice_version, event.language)
 
     def facts(
-        self, session: Session, subject_id: str, purpose_id: str, *, domain: str | None = None
+        self,
+        session: Session,
+        subject_id: str,
+        purpose_id: str,
+        *,
+        at: datetime,
+        domain: str | None = None,
     ) -> Facts:
         """Return what a decision needs to know, in one indexed read.
 
@@ -362,16 +390,17 @@ class Consents:
             session: one snapshot.
             subject_id: the person; with `domain`, the person's pseudonym there.
             purpose_id: the purpose.
+            at: aware; the instant asked about, at which a minor may have come of age.
             domain: whose pseudonym names the person; None: the subject id itself does.
 
         Raises:
             StateUnreadable: the state could not be read whole; the caller denies.
         """
-        return self.sighting(session, subject_id, purpose_id, domain=domain).facts
+        return self.sighting(session, subject_id, purpose_id, at=at, domain=domain).facts
 
     @staticmethod
     def sighting(
-        session: Session, name: str, purpose_id: str, *, domain: str | None = None
+        session: Session, name: str, purpose_id: str, *, at: datetime, domain: str | None = None
     ) -> Sighting:
         """As `facts`, with whom it is about and the consent event behind it.
 
@@ -380,9 +409,9 @@ class Consents:
         """
         try:
             if domain is None:
-                found = store.sighting_of_subject(session, name, purpose_id)
+                found = store.sighting_of_subject(session, name, purpose_id, at)
             else:
-                found = store.sighting_of_pseudonym(session, domain, name, purpose_id)
+                found = store.sighting_of_pseudonym(session, domain, name, purpose_id, at)
         except (TypeError, ValueError, sa.exc.DBAPIError) as error:
             raise StateUnreadable(type(error).__name__) from error
         return found or NOBODY
@@ -410,27 +439,48 @@ class Consents:
             {"purpose": o.purpose, "since": rfc3339(o.since), "entry_id": o.entry_id}
             for o in store.objections_of(session, subject_id)
         ]
-        return {"events": events, "objections": objections}
+        return {
+            "events": events,
+            "objections": objections,
+            **acknowledgement_store.collect(session, subject_id),
+        }
 
     def erase(self, uow: UnitOfWork, subject_id: str) -> None:
-        """Keep everything: the proof of a consent outlives the profile.
+        """Keep all evidence: the proof of a consent outlives the profile.
 
         The rows name nobody once the profile is erased, and no decision permits an erased person.
         They end with their own term (`policies/retention.py`).
         Source: GDPR Art. 7(1), 17(3)(e); LOPDGDD Art. 32, 72.1.
         """
+        acknowledgement_store.forget_asked(uow.session, subject_id)
+
+    # ---- for the other evidence of this capability, in the caller's transaction
+
+    def hold(self, uow: UnitOfWork, subject_id: str) -> str:
+        """Hold the person until the commit and return under which id their word is recorded.
+
+        Raises:
+            NotFound: there is no such person.
+        """
+        return self._hold(uow, subject_id)
+
+    def keep_words(self, uow: UnitOfWork) -> None:
+        """Keep the published wordings before anybody is bound to them."""
+        _publish(uow, self._register)
 
     # ---- inside
 
-    def _hold(self, uow: UnitOfWork, subject_id: str) -> None:
-        if not store.lock_subject(uow.session, subject_id):
+    def _hold(self, uow: UnitOfWork, subject_id: str) -> str:
+        """Hold the person and return under which id their word is recorded."""
+        held = store.lock_subject(uow.session, subject_id)
+        if held is None:
             raise NotFound("there is no such person", field="subject")
+        return held
 
     def _act(self, uow: UnitOfWork, subject_id: str, purpose: str, channel: ConsentChannel) -> Act:
-        self._hold(uow, subject_id)
         return Act(
             event_id=new_id(uow.ids),
-            subject_id=subject_id,
+            subject_id=self._hold(uow, subject_id),
             purpose=purpose,
             at=uow.now,
             channel=channel,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.decision import ConsentFact, Facts
 from policies.vocabulary import ConsentAction, ConsentChannel
+from privacy.consent.acknowledgement_store import delete_acknowledgements
 from privacy.consent.model import (
     TYPED_BY_THE_PERSON,
     ConsentEvent,
@@ -25,7 +26,7 @@ from privacy.consent.model import (
 )
 from privacy.database import Base, UtcDateTime
 from privacy.pseudonyms.store import DomainRow, PseudonymRow
-from privacy.subjects.store import IdentifierRow, SubjectRow
+from privacy.subjects.store import IdentifierRow, SubjectRow, all_ids
 
 ID = sa.String(32)
 NAME = sa.String(64)
@@ -86,6 +87,7 @@ class EventRow(Base):
     explicit: Mapped[bool]
     recorded_by: Mapped[str] = mapped_column(sa.String(200))
     entry_id: Mapped[str] = mapped_column(ID, sa.ForeignKey("audit_entry.entry_id"), unique=True)
+    carries: Mapped[str | None] = mapped_column(ID)
 
 
 class StateRow(Base):
@@ -107,7 +109,10 @@ class StateRow(Base):
 
 
 class ObjectionRow(Base):
-    """An objection in force; its history is in the audit log."""
+    """An objection in force; its history is in the audit log.
+
+    Those of a merged subject stay as they stood at the merge; the survivor's own count.
+    """
 
     __tablename__ = "objection"
 
@@ -126,6 +131,7 @@ class EventFilter:
     Attributes:
         since: aware; events at this instant and after.
         until: aware, half-open; events before this instant.
+        subject_id: the person, under whichever of their ids it was said.
     """
 
     purpose: str | None = None
@@ -146,7 +152,7 @@ _DOMAIN = cast("sa.Table", DomainRow.__table__)
 
 # Built once: making a statement costs more than the database needs to answer it.
 _LOCK_SUBJECT = (
-    sa.select(_SUBJECT.c.subject_id)
+    sa.select(_SUBJECT.c.subject_id, _SUBJECT.c.merged_into)
     .where(_SUBJECT.c.subject_id == sa.bindparam("of_subject"), _SUBJECT.c.erased_at.is_(None))
     .with_for_update()
 )
@@ -163,13 +169,25 @@ _MOVE_STATE = (
 )
 
 
-def lock_subject(session: Session, subject_id: str) -> bool:
+def lock_subject(session: Session, subject_id: str) -> str | None:
     """Hold the person until the transaction ends, so that their words are recorded in order.
 
     Returns:
-        Whether there is such a person, not erased.
+        Under which id: another where the person was merged into it, meanwhile or before. None
+        where there is no such person, or an erased one.
     """
-    return session.scalar(_LOCK_SUBJECT, {"of_subject": subject_id}) is not None
+    row = session.execute(_LOCK_SUBJECT, {"of_subject": subject_id}).one_or_none()
+    if row is None or row.merged_into is None:
+        return row.subject_id if row else None
+    return lock_subject(session, row.merged_into)
+
+
+def is_minor(session: Session, subject_id: str, at: datetime) -> bool:
+    """Tell whether the person is known to be below the age of consent at this instant."""
+    query = sa.select(SubjectRow.subject_id).where(
+        SubjectRow.subject_id == subject_id, SubjectRow.minor_until > at
+    )
+    return session.scalar(query) is not None
 
 
 def append(session: Session, event: ConsentEvent) -> int:
@@ -189,16 +207,33 @@ def append(session: Session, event: ConsentEvent) -> int:
         "expires_at": event.expires_at,
         "explicit": event.explicit,
         "recorded_by": event.recorded_by,
+        "carries": event.carries,
         "entry_id": event.entry_id,
     }
     added = cast("sa.CursorResult[Any]", session.execute(_ADD_EVENT, row))
+    _stand_on(session, event.subject_id, row)
+    return cast("tuple[int]", added.inserted_primary_key)[0]
+
+
+def stand_on(session: Session, subject_id: str, event: ConsentEvent) -> None:
+    """Move a person's current state to an event, theirs or an alias's."""
+    latest = {name: getattr(event, name) for name in _LATEST}
+    latest |= {"action": event.action.value, "channel": event.channel.value}
+    _stand_on(session, subject_id, latest | {"purpose": event.purpose})
+
+
+def _stand_on(session: Session, subject_id: str, row: Mapping[str, object]) -> None:
     latest = {name: row[name] for name in _LATEST}
-    of = {"of_subject": event.subject_id, "of_purpose": event.purpose}
+    of = {"of_subject": subject_id, "of_purpose": row["purpose"]}
     moved = cast("sa.CursorResult[Any]", session.execute(_MOVE_STATE, of | latest))
     if moved.rowcount == 0:
-        key = {"subject_id": event.subject_id, "purpose": event.purpose}
+        key = {"subject_id": subject_id, "purpose": row["purpose"]}
         session.execute(_ADD_STATE, key | latest)
-    return cast("tuple[int]", added.inserted_primary_key)[0]
+
+
+def drop_states(session: Session, subject_id: str) -> None:
+    """Delete the current states under an id under which nothing holds any more."""
+    session.execute(sa.delete(StateRow).where(StateRow.subject_id == subject_id))
 
 
 def to_event(row: EventRow) -> ConsentEvent:
@@ -222,6 +257,7 @@ def to_event(row: EventRow) -> ConsentEvent:
         expires_at=row.expires_at,
         explicit=row.explicit,
         recorded_by=row.recorded_by,
+        carries=row.carries,
         entry_id=row.entry_id,
         ordinal=row.ordinal,
     )
@@ -239,7 +275,7 @@ def _where(wanted: EventFilter) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.until is not None:
         yield EventRow.at < wanted.until
     if wanted.subject_id is not None:
-        yield EventRow.subject_id == wanted.subject_id
+        yield EventRow.subject_id.in_(all_ids(wanted.subject_id))
 
 
 def select_events(
@@ -288,7 +324,7 @@ def state_of(session: Session, subject_id: str, purpose: str) -> State:
         ValueError: the row holds what was never written.
     """
     row = session.get(StateRow, (subject_id, purpose), populate_existing=True)
-    return _state(row) if row else State(purpose=purpose)
+    return _state(row, _minor_until(session, subject_id)) if row else State(purpose=purpose)
 
 
 def states_of(session: Session, subject_id: str) -> dict[str, State]:
@@ -298,16 +334,28 @@ def states_of(session: Session, subject_id: str) -> dict[str, State]:
         ValueError: a row holds what was never written.
     """
     query = sa.select(StateRow).where(StateRow.subject_id == subject_id)
-    return {row.purpose: _state(row) for row in session.scalars(query)}
+    until = _minor_until(session, subject_id)
+    return {row.purpose: _state(row, until) for row in session.scalars(query)}
 
 
-def _state(row: StateRow) -> State:
+def _minor_until(session: Session, subject_id: str) -> datetime | None:
+    return session.scalar(
+        sa.select(SubjectRow.minor_until).where(SubjectRow.subject_id == subject_id)
+    )
+
+
+def _by_minor(at: datetime, minor_until: datetime | None) -> bool:
+    return minor_until is not None and at < minor_until
+
+
+def _state(row: StateRow, minor_until: datetime | None) -> State:
     fact = ConsentFact(
         action=ConsentAction(row.action),
         at=row.at,
         notice_version=row.notice_version,
         expires_at=row.expires_at,
         explicit=row.explicit,
+        by_minor=_by_minor(row.at, minor_until),
     )
     return State(purpose=row.purpose, consent=fact, event_id=row.event_id)
 
@@ -331,8 +379,15 @@ _VERIFIED = sa.or_(
 _SIGHTING = (
     sa.select(
         _SUBJECT.c.subject_id,
-        _SUBJECT.c.restricted_at.is_not(None).label("restricted"),
+        sa.or_(_SUBJECT.c.restricted_at.is_not(None), _SUBJECT.c.leaving_at.is_not(None)).label(
+            "restricted"
+        ),
         _SUBJECT.c.blocked_at.is_not(None).label("blocked"),
+        sa.and_(
+            _SUBJECT.c.minor_until.is_not(None),
+            _SUBJECT.c.minor_until > sa.bindparam("of_at", type_=UtcDateTime),
+        ).label("minor"),
+        _SUBJECT.c.minor_until,
         _VERIFIED.label("verified"),
         _OBJECTION.c.subject_id.is_not(None).label("objected"),
         _STATE.c.event_id,
@@ -354,8 +409,13 @@ _SIGHTING = (
     .where(_SUBJECT.c.erased_at.is_(None))
 )
 _SIGHTING_OF_SUBJECT = _SIGHTING.where(_SUBJECT.c.subject_id == sa.bindparam("of_subject"))
+#: Whom a pseudonym was issued for: the person, or an alias that leads to the person.
+_NAMED = _SUBJECT.alias("named")
 _SIGHTING_OF_PSEUDONYM = (
-    _SIGHTING.join(_PSEUDONYM, _PSEUDONYM.c.subject_id == _SUBJECT.c.subject_id)
+    _SIGHTING.join(
+        _NAMED, _SUBJECT.c.subject_id == sa.func.coalesce(_NAMED.c.merged_into, _NAMED.c.subject_id)
+    )
+    .join(_PSEUDONYM, _PSEUDONYM.c.subject_id == _NAMED.c.subject_id)
     .join(_DOMAIN, _DOMAIN.c.domain_id == _PSEUDONYM.c.domain_id)
     .where(
         _DOMAIN.c.name == sa.bindparam("of_domain"),
@@ -364,25 +424,27 @@ _SIGHTING_OF_PSEUDONYM = (
 )
 
 
-def sighting_of_subject(session: Session, subject_id: str, purpose: str) -> Sighting | None:
+def sighting_of_subject(
+    session: Session, subject_id: str, purpose: str, at: datetime
+) -> Sighting | None:
     """Return what is known of a person and a purpose; None where there is no such person.
 
     Raises:
         ValueError: a row holds what was never written.
     """
-    wanted = {"of_subject": subject_id, "of_purpose": purpose}
+    wanted = {"of_subject": subject_id, "of_purpose": purpose, "of_at": at}
     return _sighting(session.execute(_SIGHTING_OF_SUBJECT, wanted).one_or_none())
 
 
 def sighting_of_pseudonym(
-    session: Session, domain: str, value: str, purpose: str
+    session: Session, domain: str, value: str, purpose: str, at: datetime
 ) -> Sighting | None:
     """Return what is known of whom a pseudonym names in a domain; None where it names nobody.
 
     Raises:
         ValueError: a row holds what was never written.
     """
-    wanted = {"of_domain": domain, "of_value": value, "of_purpose": purpose}
+    wanted = {"of_domain": domain, "of_value": value, "of_purpose": purpose, "of_at": at}
     return _sighting(session.execute(_SIGHTING_OF_PSEUDONYM, wanted).one_or_none())
 
 
@@ -397,6 +459,7 @@ def _sighting(row: sa.Row[*tuple[Any, ...]] | None) -> Sighting | None:
             notice_version=int(row.notice_version),
             expires_at=row.expires_at,
             explicit=row.explicit,
+            by_minor=_by_minor(row.at, row.minor_until),
         )
     return Sighting(
         subject_id=row.subject_id,
@@ -406,6 +469,7 @@ def _sighting(row: sa.Row[*tuple[Any, ...]] | None) -> Sighting | None:
             verified=row.verified,
             restricted=row.restricted,
             blocked=row.blocked,
+            minor_without_guardian=bool(row.minor),
             objected=row.objected,
             consent=consent,
         ),
@@ -471,5 +535,6 @@ def publish_register(
 
 def delete_of(session: Session, subject_id: str) -> None:
     """Delete what an erased person said, once the term of its evidence has ended."""
+    delete_acknowledgements(session, subject_id)
     for table in (ObjectionRow, StateRow, EventRow):
         session.execute(sa.delete(table).where(table.subject_id == subject_id))

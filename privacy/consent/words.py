@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask_babel import format_date, format_datetime, get_locale, gettext, ngettext
+from flask_babel import format_date, format_datetime, gettext, ngettext
 from markupsafe import Markup
 
 from policies.register.model import Localized, Purpose, Register
 from policies.vocabulary import ConsentAction, ConsentChannel, LegalBasis
+from privacy.consent.acknowledgements import Manner
 from privacy.consent.model import (
     ConsentEvent,
     State,
@@ -19,6 +20,7 @@ from privacy.consent.model import (
     status_of,
 )
 from privacy.consent.notice_html import render_notice
+from privacy.languages import page_language
 
 SOON = timedelta(days=30)
 CARD_LEVEL = 3
@@ -54,12 +56,17 @@ def _(message: str, **values: object) -> str:
 
 def language() -> str:
     """The language of this page."""
-    return str(get_locale() or "es")
+    return page_language()
 
 
 def in_language(texts: Localized) -> str:
     """The text in the page's language, else in Spanish."""
     return texts.get(language()) or texts["es"]
+
+
+def text_language(texts: Localized) -> str:
+    """In which language the page shows a text."""
+    return language() if language() in texts else "es"
 
 
 def day_words(moment: datetime) -> str:
@@ -147,6 +154,8 @@ def _state_words(purpose: Purpose, state: State, status: Status) -> str:
     if state.consent is None:
         return _("Aún no has decidido")
     day = day_words(state.consent.at)
+    if status is Status.NONE and state.consent.by_minor:
+        return _("Lo aceptaste el %(date)s, sin tener edad para hacerlo: no vale", date=day)
     if status is Status.EXPIRED and state.consent.expires_at:
         return _("Caducó el %(date)s", date=day_words(state.consent.expires_at))
     words = {
@@ -199,6 +208,26 @@ def event_words(action: ConsentAction, title: str) -> str:
         ConsentAction.WITHDRAWN: _("Retiraste: %(title)s", title=title),
     }
     return words.get(action, title)
+
+
+def acknowledged_words(manner: Manner, title: str) -> str:
+    """What the person did with a notice of the account, in one line."""
+    return {
+        Manner.ACCEPTED: _("Aceptaste: %(title)s", title=title),
+        Manner.INFORMED: _("Leíste: %(title)s", title=title),
+    }[manner]
+
+
+def guardian_words(register: Register) -> str:
+    """Why somebody so young cannot accept alone, and whom to ask."""
+    controller = register.controller
+    return _(
+        "Tienes menos de %(age)s años, así que tu madre, tu padre o quien tenga tu tutela "
+        "tiene que aceptarlo por ti. Pídele que nos escriba a %(email)s. "
+        "Decir que no, o retirar lo que se aceptó, puedes hacerlo siempre tú.",
+        age=controller.age_of_consent,
+        email=controller.privacy_email,
+    )
 
 
 def channel_words(channel: ConsentChannel) -> str:

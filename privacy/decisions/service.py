@@ -70,7 +70,7 @@ class Decisions:
             sighting = NOBODY
             if domain_of(question.resource_id) is not None:
                 sighting = self._consents.sighting(
-                    session, question.resource_id, question.action, domain=actor.domain
+                    session, question.resource_id, question.action, at=now, domain=actor.domain
                 )
         except StateUnreadable:
             return self._deny(DecisionReason.STATE_UNREADABLE, now)
@@ -85,6 +85,22 @@ class Decisions:
             evidence_id=evidence_id(event, self._revision, now),
             subject_id=sighting.subject_id,
         )
+
+    def permits(self, session: Session, subject_id: str, purpose: str, at: datetime) -> bool:
+        """Tell whether a purpose may use a person's data, for our own pages; counts no use.
+
+        Args:
+            session: one snapshot.
+            subject_id: the person.
+            purpose: id in the register; an unknown one is denied.
+            at: aware.
+        """
+        rule = self._rules.get(purpose)
+        try:
+            facts = self._consents.facts(session, subject_id, purpose, at=at)
+        except StateUnreadable:
+            return False
+        return decide(rule, facts, at).permit
 
     def _deny(self, reason: DecisionReason, now: datetime) -> Answer:
         return Answer(

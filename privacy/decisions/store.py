@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from privacy.database import OPERATIONAL, Base
 from privacy.decisions.model import Outcome, Use
-from privacy.subjects.store import SubjectRow
+from privacy.subjects.store import SubjectRow, all_ids
 
 Key = tuple[str, str, str, date, Outcome]
 """(subject id, domain, purpose, day, outcome)."""
@@ -62,14 +62,16 @@ def add_counts(session: Session, counts: Mapping[Key, int]) -> None:
 
 def of_subject(session: Session, subject_id: str) -> list[Use]:
     """Return a person's uses, newest day first."""
+    key = (UseRow.domain, UseRow.purpose, UseRow.day, UseRow.outcome)
     query = (
-        sa.select(UseRow)
-        .where(UseRow.subject_id == subject_id)
+        sa.select(*key, sa.func.sum(UseRow.count))
+        .where(UseRow.subject_id.in_(all_ids(subject_id)))
+        .group_by(*key)
         .order_by(UseRow.day.desc(), UseRow.domain, UseRow.purpose, UseRow.outcome.desc())
     )
     return [
-        Use(row.domain, row.purpose, row.day, Outcome(row.outcome), row.count)
-        for row in session.scalars(query)
+        Use(domain, purpose, day, Outcome(outcome), int(count))
+        for domain, purpose, day, outcome, count in session.execute(query)
     ]
 
 

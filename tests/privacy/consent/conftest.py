@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app import EXAMPLE_REGISTER
+from privacy.settings import EXAMPLE_REGISTER
 from tests.support.cast import Person, application, calls_as, introduce, signed_in_as
 from tests.support.world import World
 

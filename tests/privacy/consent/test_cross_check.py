@@ -99,7 +99,7 @@ def test_an_added_row_is_found(world: World, event: ConsentEvent, database_url: 
         database_url,
         "INSERT INTO consent_event SELECT 9999, :added, subject_id, purpose, action, at, notice,"
         " notice_version, notice_digest, language, channel, register_revision, expires_at,"
-        " explicit, recorded_by, :entry FROM consent_event WHERE event_id = :event",
+        " explicit, recorded_by, :entry, NULL FROM consent_event WHERE event_id = :event",
         event=event.event_id,
         added="a" * 32,
         entry="b" * 32,

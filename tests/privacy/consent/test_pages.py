@@ -59,6 +59,7 @@ def test_the_centre_shows_what_the_person_decides_before_what_rests_on_something
     assert re.findall(r'<article class="card consent" id="([^"]+)"', page) == [
         *CONSENTS,
         "loyalty",
+        "tastings",
         "orders",
         "invoices",
     ]

@@ -211,7 +211,7 @@ def test_a_full_refusal_never_reads_as_consent(world: World, ana: Person) -> Non
         refuse(world, ana, purpose, version=version)
     with world.placet.runtime.snapshot() as session:
         states = world.placet.consents.current(session, ana.subject_id)
-        facts = world.placet.consents.facts(session, ana.subject_id, "newsletter")
+        facts = world.placet.consents.facts(session, ana.subject_id, "newsletter", at=world.clock())
     said = {p: s for p, s in states.items() if s.consent}
     assert len(said) == 4
     now = world.clock()
@@ -243,8 +243,10 @@ def test_facts_come_in_one_read(world: World, ana: Person) -> None:
     with world.placet.runtime.snapshot() as session:
         session.connection()
         sa.event.listen(world.placet.runtime.database.engine, "before_cursor_execute", note)
-        facts = consents.facts(session, ana.pseudonym, "newsletter", domain="shop")
-        assert consents.facts(session, ana.subject_id, "newsletter") == facts
+        facts = consents.facts(
+            session, ana.pseudonym, "newsletter", at=world.clock(), domain="shop"
+        )
+        assert consents.facts(session, ana.subject_id, "newsletter", at=world.clock()) == facts
         sa.event.remove(world.placet.runtime.database.engine, "before_cursor_execute", note)
     assert len([statement for statement in seen if "SELECT" in statement]) == 2
     assert facts.known
@@ -265,9 +267,9 @@ def test_facts_say_what_restricts_a_person(world: World, ana: Person, database_u
             )
     consents = world.placet.consents
     with world.placet.runtime.snapshot() as session:
-        of_ana = consents.facts(session, ana.subject_id, "newsletter")
-        of_bruno = consents.facts(session, bruno.subject_id, "newsletter")
-        of_nobody = consents.facts(session, "f" * 32, "newsletter")
+        of_ana = consents.facts(session, ana.subject_id, "newsletter", at=world.clock())
+        of_bruno = consents.facts(session, bruno.subject_id, "newsletter", at=world.clock())
+        of_nobody = consents.facts(session, "f" * 32, "newsletter", at=world.clock())
     assert (of_ana.restricted, of_ana.blocked, of_ana.verified) == (True, True, True)
     assert (of_bruno.restricted, of_bruno.blocked, of_bruno.verified) == (False, False, False)
     assert not of_nobody.known
@@ -280,7 +282,7 @@ def test_a_state_that_cannot_be_read_is_told_apart(
     with behind_our_back(database_url) as connection:
         connection.execute(sa.text("UPDATE consent_state SET action = 'perhaps'"))
     with world.placet.runtime.snapshot() as session, pytest.raises(StateUnreadable):
-        world.placet.consents.facts(session, ana.subject_id, "newsletter")
+        world.placet.consents.facts(session, ana.subject_id, "newsletter", at=world.clock())
 
 
 def test_an_objection_ends_a_consent_and_lifting_it_brings_none_back(
@@ -294,7 +296,7 @@ def test_an_objection_ends_a_consent_and_lifting_it_brings_none_back(
         uow.commit()
     assert first == again
     with runtime.snapshot() as session:
-        facts = consents.facts(session, ana.subject_id, "newsletter")
+        facts = consents.facts(session, ana.subject_id, "newsletter", at=world.clock())
         assert consents.current(session, ana.subject_id)["newsletter"].objected_since
     assert facts.objected
     with runtime.unit_of_work(SYSTEM) as uow:
@@ -302,7 +304,7 @@ def test_an_objection_ends_a_consent_and_lifting_it_brings_none_back(
         assert not consents.lift_objection(uow, ana.subject_id, "newsletter")
         uow.commit()
     with runtime.snapshot() as session:
-        facts = consents.facts(session, ana.subject_id, "newsletter")
+        facts = consents.facts(session, ana.subject_id, "newsletter", at=world.clock())
         history = consents.history(session, ana.subject_id)
     assert not facts.objected
     assert [event.action for event in history] == [ConsentAction.GIVEN, ConsentAction.WITHDRAWN]
@@ -316,7 +318,9 @@ def test_an_express_consent_lifts_an_objection(world: World, ana: Person) -> Non
         uow.commit()
     give(world, ana)
     with world.placet.runtime.snapshot() as session:
-        assert not world.placet.consents.facts(session, ana.subject_id, "newsletter").objected
+        assert not world.placet.consents.facts(
+            session, ana.subject_id, "newsletter", at=world.clock()
+        ).objected
     world.settle()
     assert world.verify().ok
 
@@ -425,7 +429,9 @@ def test_erasing_a_person_keeps_the_proof_of_what_was_agreed(world: World, ana: 
         uow.commit()
     with world.placet.runtime.snapshot() as session:
         [event] = world.placet.consents.history(session, ana.subject_id)
-        assert not world.placet.consents.facts(session, ana.subject_id, "newsletter").known
+        assert not world.placet.consents.facts(
+            session, ana.subject_id, "newsletter", at=world.clock()
+        ).known
         assert world.placet.consents.words_of(session, event).text
     world.settle()
     assert world.verify().ok
@@ -447,7 +453,7 @@ def test_what_people_say_at_the_same_moment_is_put_in_one_order(world: World, an
         recorded_ones = sum(pool.map(act, range(len(acts))))
     with world.placet.runtime.snapshot() as session:
         history = world.placet.consents.history(session, ana.subject_id)
-        facts = world.placet.consents.facts(session, ana.subject_id, "newsletter")
+        facts = world.placet.consents.facts(session, ana.subject_id, "newsletter", at=world.clock())
     assert len(history) == recorded_ones
     assert facts.consent
     assert facts.consent.action is history[-1].action

@@ -1,0 +1,114 @@
+"""What holds once two subjects are one person: any no prevails until the person chooses again.
+
+Events stay where they are, under the ids and keys that they were said under; the person's history
+is both. What holds is the later word of the two, unless the earlier one is a no: then the no is
+said again for the survivor, as an event of its own that names the one it carries on. So the state
+is always the last event, and the log alone proves it.
+Source: docs/decisions/0005; GDPR Art. 7(1), 7(3), 21.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policies.vocabulary import ConsentAction
+from privacy.consent import store
+from privacy.consent.model import IN_FORCE, ConsentEvent, ObjectionMade, evidence_of, recorded
+from privacy.ids import new_id
+from privacy.unit_of_work import UnitOfWork
+
+
+def fold(uow: UnitOfWork, survivor: str, alias: str, *, register_revision: str) -> None:
+    """Fold what the alias said into what holds for the survivor; joins the merge's transaction.
+
+    Args:
+        uow: the transaction of the merge, which holds both.
+        survivor: the person's id from now on.
+        alias: the other.
+        register_revision: digest of the register in force, which is published.
+    """
+    _fold_states(uow, survivor, alias, register_revision)
+    _fold_objections(uow, survivor, alias, register_revision)
+
+
+def _fold_states(uow: UnitOfWork, survivor: str, alias: str, revision: str) -> None:
+    """Let the survivor stand on the later word, and carry an earlier no on.
+
+    Two consents: the later is what the person was shown last, and both are kept.
+    """
+    mine, theirs = _last_events(uow, survivor), _last_events(uow, alias)
+    store.drop_states(uow.session, alias)
+    for purpose in sorted(theirs):
+        said = [each for each in (mine.get(purpose), theirs[purpose]) if each]
+        *earlier, last = sorted(said, key=lambda each: each.ordinal)
+        store.stand_on(uow.session, survivor, last)
+        if last.action in IN_FORCE:
+            for no in earlier:
+                if no.action not in IN_FORCE:
+                    _carry(uow, survivor, no, no.action, revision)
+
+
+def _fold_objections(uow: UnitOfWork, survivor: str, alias: str, revision: str) -> None:
+    """Let an objection of either hold; with it a consent ends, as with every objection.
+
+    The alias's rows stay as its entries of the log left them; nobody reads them any more.
+    """
+    mine = {each.purpose for each in store.objections_of(uow.session, survivor)}
+    for objection in store.objections_of(uow.session, alias):
+        if objection.purpose in mine:
+            continue
+        entry_id = uow.record(
+            ObjectionMade(
+                subject_id=survivor,
+                purpose=objection.purpose,
+                register_revision=revision,
+            ),
+            {"carries": objection.entry_id, "recorded_by": uow.actor.name},
+        )
+        uow.session.add(
+            store.ObjectionRow(
+                subject_id=survivor,
+                purpose=objection.purpose,
+                since=objection.since,
+                entry_id=entry_id,
+            )
+        )
+        uow.session.flush()
+        mine.add(objection.purpose)
+    last = _last_events(uow, survivor)
+    for purpose in sorted(mine & set(last)):
+        if last[purpose].action in IN_FORCE:
+            _carry(uow, survivor, last[purpose], ConsentAction.WITHDRAWN, revision)
+
+
+def _last_events(uow: UnitOfWork, subject_id: str) -> dict[str, ConsentEvent]:
+    """Return the event that each purpose's state stands on."""
+    states = store.states_of(uow.session, subject_id)
+    found = {
+        purpose: store.event_by_id(uow.session, state.event_id or "")
+        for purpose, state in states.items()
+    }
+    return {purpose: event for purpose, event in found.items() if event is not None}
+
+
+def _carry(
+    uow: UnitOfWork, survivor: str, of: ConsentEvent, action: ConsentAction, revision: str
+) -> None:
+    """Append, for the survivor, an event that ends the purpose in the words of an earlier one."""
+    event = replace(
+        of,
+        event_id=new_id(uow.ids),
+        subject_id=survivor,
+        action=action,
+        at=uow.now,
+        register_revision=revision,
+        expires_at=None,
+        explicit=False,
+        recorded_by=uow.actor.name,
+        carries=of.event_id,
+        entry_id="",
+        ordinal=0,
+    )
+    words = store.shown_in(uow.session, event.notice, event.notice_version, event.language)
+    entry_id = uow.record(recorded(event), evidence_of(event, words.text))
+    store.append(uow.session, replace(event, entry_id=entry_id))
