@@ -1,9 +1,12 @@
-"""Brute force slowed down: counters of attempts per account, per network address and per client.
+"""Brute force slowed down: counters per account, per network, per known device and per client.
 
 An attempt is counted before it is looked at, in a transaction of its own, and taken back when it
 succeeds: so guesses sent side by side, and guesses whose answer is never awaited, count as well,
 and the count stands when the refusal is raised. The counters are rows: they survive a restart and
 all processes share them. Source: OWASP ASVS 5.0 6.3.1, 2.4.1; NIST SP 800-63B-4 s. 3.2.2.
+
+A browser that the person used before has a counter of its own: strangers who guess at an account
+never lock its owner out. Source: OWASP, Slow Down Online Guessing Attacks with Device Cookies.
 """
 
 from __future__ import annotations
@@ -11,19 +14,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from identity.accounts import store
-from policies.errors import TooManyAttempts
+from identity.accounts.client import Client
+from policies.errors import DomainError, TooManyAttempts
+from policies.risk import LATELY
 from policies.throttling import LONGEST_WAIT, NEVER, allowed_at, is_closed
 from privacy.actor import SYSTEM
+from privacy.ids import new_id
 from privacy.keys.blind_index import BlindIndex, IdentifierKind
 from privacy.keys.keyring import Keyring, RootKey
 from privacy.network import network_of
@@ -35,6 +42,8 @@ class AttemptKind(StrEnum):
 
     PASSWORD = "password"  # noqa: S105 - a counter's name
     OTP = "otp"
+    DEVICE = "device"
+    TRY = "try"
     ADDRESS = "address"
     LETTER = "letter"
     SENDER = "sender"
@@ -63,6 +72,7 @@ ALLOWANCES: Final = MappingProxyType(
     {
         AttemptKind.PASSWORD: Allowance(closes=True),
         AttemptKind.OTP: Allowance(closes=True),
+        AttemptKind.DEVICE: Allowance(closes=True),
         AttemptKind.ADDRESS: _SHARED,
         AttemptKind.LETTER: Allowance(forgotten_after=timedelta(hours=1)),
         AttemptKind.SENDER: _SHARED,
@@ -70,6 +80,49 @@ ALLOWANCES: Final = MappingProxyType(
         AttemptKind.UNKNOWN: Allowance(forgotten_after=timedelta(hours=1)),
     }
 )
+
+
+SPRAYED_ACCOUNTS: Final = 20
+"""A network that has failed on so many accounts within `LATELY` waits long between two tries."""
+
+STORM_WINDOW: Final = timedelta(minutes=1)
+"""What "everywhere, at present" means."""
+
+
+class AddressProofNeeded(DomainError):
+    """Strangers have used up this account's tries: a new browser proves the mailbox first.
+
+    It is said alike where there is no such account. Source: NIST SP 800-63B-4 s. 3.2.2.
+    """
+
+    code = "address-proof-needed"
+
+    def __init__(self) -> None:
+        super().__init__("prove the address in this browser before the next try")
+
+
+class KnownDevice(Protocol):
+    """A browser that belongs to the account; `identity.risk` has the real one."""
+
+    @property
+    def device_id(self) -> str:
+        """Its id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """Vain tries of passwords, as `policies.risk` asks for them.
+
+    Attributes:
+        failures: within `LATELY`, from this known device, or from strangers on this account.
+        other_accounts: how many others strangers tried from this network within `LATELY`.
+        everywhere: within `STORM_WINDOW`, on all accounts.
+    """
+
+    failures: int
+    other_accounts: int
+    everywhere: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +140,11 @@ class Attempts:
         self._runtime = runtime
         self._keyring = keyring
         self._blind_index = BlindIndex(keyring)
+        self._forget_device: Callable[[UnitOfWork, str], None] = lambda _uow, _device_id: None
+
+    def forget_devices_with(self, forget: Callable[[UnitOfWork, str], None]) -> None:
+        """Have a device that used up its tries forgotten by `forget`, in the transaction."""
+        self._forget_device = forget
 
     def of_email(self, kind: AttemptKind, normalised: str) -> Attempt:
         """Return an address's counter; it exists alike where no account does."""
@@ -111,6 +169,151 @@ class Attempts:
         """
         network = "" if address is None else network_of(address)
         return self._keyed(AttemptKind.CLIENT, f"{client_id}@{network}")
+
+    @staticmethod
+    def of_device(device_id: str) -> Attempt:
+        """Return the counter of one known device of one account."""
+        return Attempt(AttemptKind.DEVICE, device_id)
+
+    def begin_sign_in(
+        self, address: str, client: Client, device: KnownDevice | None
+    ) -> tuple[Attempt, ...]:
+        """Count one try of a password, or refuse it; commits, so call it outside a transaction.
+
+        A known device of the account is counted on its own. Any other browser is counted on the
+        account, on its network, and held against the other accounts tried from that network.
+
+        Args:
+            address: normalised; whether there is an account makes no difference.
+            client: the browser.
+            device: the account's device that this browser is, or None.
+
+        Returns:
+            What `succeeded` takes back.
+
+        Raises:
+            TooManyAttempts: says for how many seconds.
+            AddressProofNeeded: the account's tries by strangers are used up.
+        """
+        counters: list[Attempt | None]
+        if device is not None:
+            own = self.of_device(device.device_id)
+            if self._forgets(device, own):
+                return self.begin_sign_in(address, client, None)
+            counters = [own]
+        else:
+            counters = [
+                self.of_email(AttemptKind.PASSWORD, address),
+                self.of_network(AttemptKind.ADDRESS, client.address),
+            ]
+        wanted = [counter for counter in counters if counter is not None]
+        with self._runtime.unit_of_work(SYSTEM) as uow:
+            rows = [(counter, _locked(uow, counter)) for counter in wanted]
+            if device is None and is_closed(rows[0][1].failures):
+                raise AddressProofNeeded
+            if device is None:
+                self._refuse_spraying(uow, client)
+            for counter, row in rows:
+                _refuse_early(counter, row, uow.now)
+            for _counter, row in rows:
+                row.failures += 1
+                row.last_failure_at = uow.now
+            trace = Attempt(AttemptKind.TRY, new_id(uow.ids))
+            uow.session.add(
+                store.SignInTryRow(
+                    try_id=trace.key_digest,
+                    account_digest=self.of_email(AttemptKind.PASSWORD, address).key_digest,
+                    network_digest=self.network_digest(client.address),
+                    device_id=None if device is None else device.device_id,
+                    at=uow.now,
+                )
+            )
+            uow.commit()
+        return (*wanted, trace)
+
+    def begin_code(self, account_id: str, device: KnownDevice | None) -> Attempt:
+        """Count one try of a code of the second factor, or refuse it; commits likewise.
+
+        Whoever has the password and guesses at codes closes them for strangers, and never for a
+        known device of the account, which is counted on its own.
+
+        Args:
+            account_id: whose.
+            device: the account's device that this browser is, or None.
+
+        Returns:
+            What `succeeded` takes back.
+
+        Raises:
+            TooManyAttempts: says for how many seconds.
+            AddressProofNeeded: the account's tries by strangers are used up.
+        """
+        if device is not None:
+            counter = self.of_account(AttemptKind.OTP, device.device_id)
+            if not self._forgets(device, counter):
+                self.begin(counter)
+                return counter
+        counter = self.of_account(AttemptKind.OTP, account_id)
+        with self._runtime.snapshot() as session:
+            closed = is_closed(self.failures(session, counter))
+        if closed:
+            raise AddressProofNeeded
+        self.begin(counter)
+        return counter
+
+    def lately(
+        self,
+        session: Session,
+        *,
+        addresses: Sequence[str],
+        client: Client,
+        device: KnownDevice | None,
+        now: datetime,
+    ) -> Lately:
+        """Return what was tried in vain a short while ago; see `Lately`.
+
+        Args:
+            session: a snapshot or the caller's transaction.
+            addresses: all of the account's, normalised.
+            client: the browser that signs in.
+            device: the account's device that this browser is, or None.
+            now: aware.
+        """
+        own = [self.of_email(AttemptKind.PASSWORD, each).key_digest for each in addresses]
+        network = self.network_digest(client.address)
+        since = now - LATELY
+        if device is None:
+            failures = store.tries_of_strangers(session, own, since)
+        else:
+            failures = store.tries_of_device(session, device.device_id, since)
+        others = store.accounts_tried(session, network, since, but=own) if network else ()
+        everywhere = store.tries_since(session, now - STORM_WINDOW)
+        return Lately(failures, len(others), everywhere)
+
+    def network_digest(self, address: str | None) -> str:
+        """Return a keyed digest that tells one network from another and names none; or ""."""
+        found = self.of_network(AttemptKind.ADDRESS, address)
+        return found.key_digest if found else ""
+
+    def _forgets(self, device: KnownDevice, counter: Attempt) -> bool:
+        """Forget a device that has used up its tries; tell whether it was so. Commits."""
+        with self._runtime.unit_of_work(SYSTEM) as uow:
+            row = store.lock_attempt(uow.session, counter.kind.value, counter.key_digest)
+            if row is None or not is_closed(row.failures):
+                return False
+            self._forget_device(uow, device.device_id)
+            self.forget(uow, counter)
+            uow.commit()
+        return True
+
+    def _refuse_spraying(self, uow: UnitOfWork, client: Client) -> None:
+        """Let a network that tries account after account wait as long as anybody ever waits."""
+        network = self.network_digest(client.address)
+        if not network:
+            return
+        tried = store.accounts_tried(uow.session, network, uow.now - LATELY)
+        if len(tried) >= SPRAYED_ACCOUNTS:
+            _refuse_until(max(tried.values()) + LONGEST_WAIT, uow.now)
 
     def begin(self, *attempts: Attempt | None) -> None:
         """Count one attempt on every counter, or refuse it where any one must wait.
@@ -141,6 +344,9 @@ class Attempts:
         for attempt in attempts:
             if attempt is None:
                 continue
+            if attempt.kind is AttemptKind.TRY:
+                store.delete_try(uow.session, attempt.key_digest)
+                continue
             row = store.lock_attempt(uow.session, attempt.kind.value, attempt.key_digest)
             if row is None:
                 continue
@@ -152,6 +358,11 @@ class Attempts:
         """Delete counters: an erased person's address leaves no trace; joins the transaction."""
         for attempt in attempts:
             store.delete_attempt(uow.session, attempt.kind.value, attempt.key_digest)
+
+    def forget_tries(self, uow: UnitOfWork, address: str) -> None:
+        """Delete what `begin_sign_in` noted of an address; joins the transaction."""
+        digest = self.of_email(AttemptKind.PASSWORD, address).key_digest
+        store.delete_tries_of(uow.session, digest)
 
     def count_unknown(self) -> None:
         """Count one sign-in to an account that does not exist, for the operator; never refuses.
@@ -202,6 +413,10 @@ def _refuse_early(attempt: Attempt, row: store.AttemptRow, now: datetime) -> Non
         until = row.last_failure_at + LONGEST_WAIT
     else:
         until = allowed_at(failures, row.last_failure_at)
+    _refuse_until(until, now)
+
+
+def _refuse_until(until: datetime, now: datetime) -> None:
     if now < until:
         wait = LONGEST_WAIT if until == NEVER else until - now
         raise TooManyAttempts(
