@@ -8,23 +8,22 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from identity.accounts.model import Account, AccountClosed, WrongCode
+from identity.accounts.notices import Notice, SecurityNotices
 from identity.accounts.service import Accounts
 from identity.mfa import store
+from identity.mfa.factors import PasswordFacts, demand_enough, factors_of
 from identity.mfa.model import (
     ENROLMENT_LIFETIME,
-    RECOVERY_CODES,
     TotpEnrolled,
     TotpRemoved,
-    new_recovery_code,
     new_secret,
     plain_code,
     step_of,
 )
+from identity.mfa.recovery_codes import RecoveryCodes
 from policies.errors import Conflict
 from policies.vocabulary import RetentionClass
-from privacy.ids import secret_digest
 from privacy.keys.sealing import Sealer, place
-from privacy.mail import Postbox
 from privacy.unit_of_work import UnitOfWork
 
 TRAIL = RetentionClass.SECURITY_TRAIL
@@ -40,19 +39,28 @@ class Proof(StrEnum):
 class SecondFactor:
     """The TOTP second factors of this deployment's accounts. Source: RFC 6238."""
 
-    def __init__(self, sealer: Sealer, accounts: Accounts, postbox: Postbox) -> None:
+    def __init__(
+        self,
+        sealer: Sealer,
+        accounts: Accounts,
+        notices: SecurityNotices,
+        passwords: PasswordFacts,
+        recovery_codes: RecoveryCodes,
+    ) -> None:
         self._sealer = sealer
         self._accounts = accounts
-        self._postbox = postbox
+        self._notices = notices
+        self._passwords = passwords
+        self._recovery_codes = recovery_codes
 
     @staticmethod
     def is_enrolled(session: Session, account_id: str) -> bool:
-        """Tell whether the account asks for a second factor."""
+        """Tell whether the account has an authenticator application."""
         return session.get(store.TotpRow, account_id) is not None
 
     @staticmethod
     def enrolled_at(session: Session, account_id: str) -> datetime | None:
-        """Return since when the account asks for a second factor."""
+        """Return since when the account has an authenticator application."""
         row = session.get(store.TotpRow, account_id)
         return row.enrolled_at if row else None
 
@@ -95,7 +103,10 @@ class SecondFactor:
         ).decode()
 
     def confirm(self, uow: UnitOfWork, account: Account, code: str) -> list[str]:
-        """Enrol the secret that was shown, and return the recovery codes, shown once; commits.
+        """Enrol the secret that was shown; commits.
+
+        Returns:
+            Recovery codes to be shown this once where the account had none.
 
         Raises:
             Conflict: nothing waits to be confirmed, or the account has a second factor.
@@ -109,8 +120,7 @@ class SecondFactor:
         if step is None:
             raise WrongCode
         account_id = account.account_id
-        store.delete_of(uow.session, account_id)
-        uow.session.expunge_all()
+        uow.session.delete(uow.session.get_one(store.EnrolmentRow, account_id))
         sealed = self._sealer.seal(
             uow.session,
             account.subject_id,
@@ -124,12 +134,9 @@ class SecondFactor:
                 account_id=account_id, secret_sealed=sealed, last_step=step, enrolled_at=uow.now
             )
         )
-        codes = [new_recovery_code(uow.ids) for _ in range(RECOVERY_CODES)]
-        store.add_recovery_codes(
-            uow.session, account_id, [_digest(account_id, plain_code(shown)) for shown in codes]
-        )
         uow.record(TotpEnrolled(subject_id=account.subject_id, account_id=account_id))
-        self._tell(uow, account, enrolled=True)
+        codes = self._recovery_codes.ensure(uow, account)
+        self._notices.tell(uow, account, Notice.SECOND_FACTOR_ADDED)
         uow.commit()
         return codes
 
@@ -141,54 +148,55 @@ class SecondFactor:
         """
         plain = plain_code(code)
         row = uow.session.get(store.TotpRow, account.account_id)
-        if row is None:
-            raise WrongCode
-        where = place("totp", "secret_sealed", account.account_id)
-        secret = self._sealer.open(
-            uow.session, account.subject_id, TRAIL, where, row.secret_sealed
-        ).decode()
-        step = step_of(secret, plain, uow.now)
-        if step is not None:
-            if not store.claim_step(uow.session, account.account_id, step):
-                raise WrongCode
-            return Proof.TOTP
-        digest = _digest(account.account_id, plain)
-        if store.claim_recovery_code(uow.session, account.account_id, digest, uow.now):
+        if row is not None:
+            where = place("totp", "secret_sealed", account.account_id)
+            secret = self._sealer.open(
+                uow.session, account.subject_id, TRAIL, where, row.secret_sealed
+            ).decode()
+            step = step_of(secret, plain, uow.now)
+            if step is not None:
+                if not store.claim_step(uow.session, account.account_id, step):
+                    raise WrongCode
+                return Proof.TOTP
+        if self._recovery_codes.claim(uow, account.account_id, plain):
             return Proof.RECOVERY_CODE
         raise WrongCode
 
-    def remove(self, uow: UnitOfWork, account: Account, code: str) -> None:
-        """Remove the second factor on showing it once more; tell the person; commits.
+    def remove(self, uow: UnitOfWork, account: Account) -> None:
+        """Remove the authenticator application; the other sessions end; tells the person; commits.
 
         Raises:
-            WrongCode: the code is neither of the moment nor a recovery code, or was used.
+            Conflict: there is none.
+            FactorStillNeeded: the account would have too weak a way in.
         """
         self._accounts.lock(uow, account.account_id)
-        self.accept(uow, account, code)
-        store.delete_of(uow.session, account.account_id)
-        uow.record(TotpRemoved(subject_id=account.subject_id, account_id=account.account_id))
-        self._tell(uow, account, enrolled=False)
+        if not self.is_enrolled(uow.session, account.account_id):
+            raise Conflict("the account has no authenticator application")
+        self._take(uow, account)
+        left = factors_of(uow.session, account.account_id)
+        demand_enough(uow.session, account.account_id, left=left, passwords=self._passwords)
+        if not left:
+            store.delete_recovery_codes(uow.session, account.account_id)
+        self._notices.tell(uow, account, Notice.SECOND_FACTOR_REMOVED)
         uow.commit()
+
+    def remove_lost(self, uow: UnitOfWork, account: Account) -> None:
+        """Remove the application after a recovery of lost factors; joins, and tells nobody."""
+        if self.is_enrolled(uow.session, account.account_id):
+            self._take(uow, account)
+
+    @staticmethod
+    def _take(uow: UnitOfWork, account: Account) -> None:
+        uow.session.delete(uow.session.get_one(store.TotpRow, account.account_id))
+        uow.session.flush()
+        uow.record(TotpRemoved(subject_id=account.subject_id, account_id=account.account_id))
 
     @staticmethod
     def on_account_closed(uow: UnitOfWork, event: AccountClosed) -> None:
-        """Forget the second factor of a closed account."""
+        """Forget every second factor of a closed account, passkeys included."""
         store.delete_of(uow.session, event.account_id)
 
     def _refuse_second(self, uow: UnitOfWork, account: Account) -> None:
         self._accounts.lock(uow, account.account_id)
         if self.is_enrolled(uow.session, account.account_id):
             raise Conflict("the account has a second factor already")
-
-    def _tell(self, uow: UnitOfWork, account: Account, *, enrolled: bool) -> None:
-        self._postbox.send(
-            uow,
-            to=self._accounts.email_of(uow.session, account),
-            letter="second-factor",
-            locale=account.language,
-            values={"enrolled": enrolled},
-        )
-
-
-def _digest(account_id: str, plain: str) -> str:
-    return secret_digest(f"{account_id}:{plain}")
