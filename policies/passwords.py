@@ -53,13 +53,15 @@ class WeakPassword(DomainError):
 
     Attributes:
         reason: why; the refusal must say so.
+        minimum: code points that this account's password must have.
     """
 
     code = "weak-password"
 
-    def __init__(self, reason: Weakness) -> None:
+    def __init__(self, reason: Weakness, minimum: int = MIN_LENGTH_ALONE) -> None:
         super().__init__(_DETAIL[reason], field="password")
         self.reason = reason
+        self.minimum = minimum
 
 
 def normalise(password: str) -> str:
@@ -105,26 +107,44 @@ def check(
 
     Source: NIST SP 800-63B-4 s. 3.1.1.2; OWASP ASVS 5.0 6.2.1 to 6.2.12.
     """
-    minimum = MIN_LENGTH_WITH_SECOND_FACTOR if second_factor_enforced else MIN_LENGTH_ALONE
+    minimum = minimum_length(second_factor_enforced=second_factor_enforced)
     if is_too_long(password):
-        raise WeakPassword(Weakness.TOO_LONG)
+        raise WeakPassword(Weakness.TOO_LONG, minimum)
     normal = normalise(password)
-    # A ligature may normalise to many code points; the person chose only one.
-    if min(len(password), len(normal)) < minimum:
-        raise WeakPassword(Weakness.TOO_SHORT)
+    if _length(password, normal) < minimum:
+        raise WeakPassword(Weakness.TOO_SHORT, minimum)
     folded = normal.casefold()
     if normal in blocked or folded in blocked:
-        raise WeakPassword(Weakness.COMMON)
+        raise WeakPassword(Weakness.COMMON, minimum)
     rest = _without(folded, context_words)
     if rest != folded and len(rest) < minimum:
-        raise WeakPassword(Weakness.CONTAINS_CONTEXT)
+        raise WeakPassword(Weakness.CONTAINS_CONTEXT, minimum)
     if _is_uniform(folded):
-        raise WeakPassword(Weakness.TOO_UNIFORM)
+        raise WeakPassword(Weakness.TOO_UNIFORM, minimum)
+
+
+def minimum_length(*, second_factor_enforced: bool) -> int:
+    """How many code points a password must have. Source: NIST SP 800-63B-4 s. 3.1.1.2."""
+    return MIN_LENGTH_WITH_SECOND_FACTOR if second_factor_enforced else MIN_LENGTH_ALONE
+
+
+def is_long_enough_alone(password: str) -> bool:
+    """Whether it has the length that a password without a second factor must have.
+
+    Raises:
+        InvalidInput: it is not Unicode text.
+    """
+    return _length(password, normalise(password)) >= MIN_LENGTH_ALONE
 
 
 def is_too_long(password: str) -> bool:
     """Whether it exceeds `MAX_BYTES`: refuse it before any work, at sign-in too."""
     return len(password) > MAX_BYTES or len(password.encode(errors="surrogatepass")) > MAX_BYTES
+
+
+def _length(password: str, normal: str) -> int:
+    # A ligature may normalise to many code points; the person chose only one.
+    return min(len(password), len(normal))
 
 
 def _without(folded: str, words: Collection[str]) -> str:

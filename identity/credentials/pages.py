@@ -6,18 +6,20 @@ from typing import Final
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask_babel import gettext
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from identity.accounts.attempts import AttemptKind, Attempts
 from identity.accounts.browser import Browser
-from identity.accounts.model import LinkNotValid, WrongCode, WrongCredentials
+from identity.accounts.model import Account, LinkNotValid, WrongCode, WrongCredentials
 from identity.accounts.navigation import slow_down
 from identity.accounts.pages import FormErrors, password_error
 from identity.accounts.service import Accounts
 from identity.credentials.recovery import Recovery
 from identity.credentials.service import Passwords
+from policies.assurance import Action
 from policies.errors import InvalidInput, Unauthenticated
-from policies.passwords import WeakPassword
+from policies.passwords import WeakPassword, is_long_enough_alone
 from policies.vocabulary import Scope
 from privacy.http import current_actor, requires
 from privacy.keys.blind_index import normalise_email
@@ -51,46 +53,78 @@ class PasswordPages:
         """Lead a password manager to the form. Source: W3C, A Well-Known URL for Changing Passwords."""
         return redirect(url_for("credentials_pages.show_change"), code=303)
 
-    @requires(Scope.SIGNED_IN)
+    @requires(Scope.SIGNED_IN, Action.CHANGE_PASSWORD)
     def show_change(self) -> str:
-        """Show the form that changes the password."""
-        return render_template("accounts/password.html", errors=[])
+        """Show the form that changes the password, or sets the first one."""
+        return self._render([])
 
-    @requires(Scope.SIGNED_IN)
+    @requires(Scope.SIGNED_IN, Action.CHANGE_PASSWORD)
     def change(self) -> tuple[str, int] | Response:
-        """Change the password; the other sessions end."""
-        errors = self._change(request.form.get("current", ""), request.form.get("password", ""))
-        if errors:
-            return render_template("accounts/password.html", errors=errors), 422
+        """Change or set the password; the other sessions end, unless the person keeps them."""
+        kept = request.form.get("keep_sessions") == "yes"
+        try:
+            ended = self._change(
+                request.form.get("current", ""), request.form.get("password", ""), kept=kept
+            )
+        except WrongCredentials:
+            return self._render([("current", gettext("Esa no es tu contraseña actual."))]), 422
+        except (WeakPassword, InvalidInput) as error:
+            return self._render([("password", password_error(error))]), 422
         self._browser.renew(current_actor().methods)
-        flash(gettext("La contraseña ha cambiado y las demás sesiones se han cerrado."), "success")
+        if ended:
+            message = gettext("La contraseña ha cambiado y las demás sesiones se han cerrado.")
+        else:
+            message = gettext("La contraseña ha cambiado. Las demás sesiones siguen abiertas.")
+        flash(message, "success")
         return redirect("/account", code=303)
 
-    def _change(self, current: str, wanted: str) -> FormErrors:
+    def _change(self, current: str, wanted: str, *, kept: bool) -> bool:
+        """Change the password, and tell whether the other sessions ended."""
         actor = current_actor()
         with self._runtime.snapshot() as database:
-            account = self._accounts.find(database, actor.account_id or "")
-            if account is None:
-                raise Unauthenticated("the session has no account any more")
-            email = self._accounts.email_of(database, account)
+            account = self._account(database)
+            owner = self._passwords.owner(database, account)
             encoded = self._passwords.encoded(database, account.account_id)
-        try:
-            self._passwords.check(wanted, email=email)
-        except (WeakPassword, InvalidInput) as error:
-            return [("password", password_error(error))]
-        attempt = self._attempts.of_email(AttemptKind.PASSWORD, email)
-        self._attempts.begin(attempt)
-        wrong: FormErrors = [("current", gettext("Esa no es tu contraseña actual."))]
-        if encoded is None or not self._passwords.matches(encoded, current):
-            return wrong
-        new = self._passwords.choose(wanted, email=email)
-        try:
-            with self._runtime.unit_of_work(actor) as uow:
-                self._attempts.succeeded(uow, attempt)
-                self._passwords.change(uow, account, proven=encoded, new=new)
-        except WrongCredentials:
-            return wrong
-        return []
+            ended = not kept or self._passwords.must_change(database, account.account_id)
+        # What is wrong with the new one uses up no try at the present one.
+        self._passwords.check_for(owner, wanted)
+        attempt = self._attempts.of_account(AttemptKind.PASSWORD, account.account_id)
+        if encoded is not None:
+            self._attempts.begin(attempt)
+            if not self._passwords.matches(encoded, current):
+                raise WrongCredentials
+        new = self._passwords.choose_for(owner, wanted)
+        with self._runtime.unit_of_work(actor) as uow:
+            self._attempts.succeeded(uow, attempt)
+            self._passwords.change(
+                uow,
+                account,
+                proven=encoded,
+                new=new,
+                long_enough_alone=is_long_enough_alone(wanted),
+                sessions_kept=not ended,
+            )
+        return ended
+
+    def _account(self, database: Session) -> Account:
+        account = self._accounts.find(database, current_actor().account_id or "")
+        if account is None:
+            raise Unauthenticated("the session has no account any more")
+        return account
+
+    def _render(self, errors: FormErrors) -> str:
+        with self._runtime.snapshot() as database:
+            account = self._account(database)
+            owner = self._passwords.owner(database, account)
+            has_password = self._passwords.encoded(database, account.account_id) is not None
+            must_change = self._passwords.must_change(database, account.account_id)
+        return render_template(
+            "accounts/password.html",
+            errors=errors,
+            has_password=has_password,
+            must_change=must_change,
+            minimum=owner.minimum_length,
+        )
 
     @requires(Scope.PUBLIC)
     def show_recovery(self) -> str:
@@ -149,9 +183,12 @@ class PasswordPages:
     @requires(Scope.PUBLIC)
     def show_link(self, token: str) -> str:
         """Ask for the new password behind the mailed link; looking at it changes nothing."""
+        return self._render_link(token, [])
+
+    def _render_link(self, token: str, errors: FormErrors) -> str:
         with self._runtime.snapshot() as database:
-            self._recovery.recovery_of(database, token)
-        return render_template("accounts/recover_link.html", errors=[])
+            minimum = self._recovery.minimum_length(database, token)
+        return render_template("accounts/recover_link.html", errors=errors, minimum=minimum)
 
     @requires(Scope.PUBLIC)
     def reset_by_link(self, token: str) -> tuple[str, int] | Response:
@@ -159,8 +196,7 @@ class PasswordPages:
         try:
             self._recovery.reset_by_link(current_actor(), token, request.form.get("password", ""))
         except (WeakPassword, InvalidInput) as error:
-            errors = [("password", password_error(error))]
-            return render_template("accounts/recover_link.html", errors=errors), 422
+            return self._render_link(token, [("password", password_error(error))]), 422
         return self._done()
 
     def _done(self) -> Response:

@@ -14,6 +14,7 @@ from identity.accounts.attempts import AttemptKind, Attempts
 from identity.accounts.mailbox_proof import (
     CODE_LIFETIME,
     MAX_CODE_TRIES,
+    MailboxProof,
     code_matches,
     new_proof,
 )
@@ -21,7 +22,8 @@ from identity.accounts.model import Account, AccountStatus, LinkNotValid, WrongC
 from identity.accounts.service import Accounts
 from identity.credentials import store
 from identity.credentials.model import RECOVERY_LIFETIME, PasswordResetRequested
-from identity.credentials.service import Passwords
+from identity.credentials.service import Owner, Passwords
+from policies.passwords import is_long_enough_alone
 from privacy.actor import SYSTEM, Actor
 from privacy.events import Json
 from privacy.ids import new_id, secret_digest
@@ -67,18 +69,7 @@ class Recovery:
         """
         address = normalise_email(email)
         recovery_id = new_id(uow.ids)
-        proof = new_proof(uow.ids, recovery_id)
-        uow.session.add(
-            store.RecoveryRow(
-                recovery_id=recovery_id,
-                account_id=None,
-                token_digest=proof.token_digest,
-                code_digest=proof.code_digest,
-                created_at=uow.now,
-                code_expires_at=uow.now + CODE_LIFETIME,
-                expires_at=uow.now + RECOVERY_LIFETIME,
-            )
-        )
+        self._keep(uow, recovery_id, None, new_proof(uow.ids, recovery_id))
         self._outbox.put(uow, KIND, {"recovery_id": recovery_id, "email": address})
         uow.commit()
         return recovery_id
@@ -110,6 +101,53 @@ class Recovery:
                 },
             )
             uow.commit()
+
+    def start_by_staff(self, uow: UnitOfWork, account: Account) -> None:
+        """Mail the person a link to choose another password; joins the transaction.
+
+        Whoever starts it sees no link, and neither sets nor sees a password; the present one holds
+        until the person acts. Source: OWASP ASVS 5.0 6.4.6.
+        """
+        recovery_id = new_id(uow.ids)
+        proof = new_proof(uow.ids, recovery_id)
+        self._keep(uow, recovery_id, account.account_id, proof)
+        uow.record(
+            PasswordResetRequested(subject_id=account.subject_id, account_id=account.account_id)
+        )
+        self._postbox.send(
+            uow,
+            to=self._accounts.email_of(uow.session, account),
+            letter="recovery",
+            locale=account.language,
+            values={
+                "by_staff": True,  # there is no browser that could take a code
+                "action_url": f"{self._base_url}/recover/link/{proof.token}",
+            },
+        )
+
+    @staticmethod
+    def _keep(
+        uow: UnitOfWork, recovery_id: str, account_id: str | None, proof: MailboxProof
+    ) -> None:
+        uow.session.add(
+            store.RecoveryRow(
+                recovery_id=recovery_id,
+                account_id=account_id,
+                token_digest=proof.token_digest,
+                code_digest=proof.code_digest,
+                created_at=uow.now,
+                code_expires_at=uow.now + CODE_LIFETIME,
+                expires_at=uow.now + RECOVERY_LIFETIME,
+            )
+        )
+
+    def minimum_length(self, session: Session, token: str) -> int:
+        """Return how long the password behind a mailed link must be.
+
+        Raises:
+            LinkNotValid: it was used, has expired or never was.
+        """
+        return self._whose(session, self.recovery_of(session, token))[1].minimum_length
 
     def recovery_of(self, session: Session, token: str) -> str:
         """Return the id of the recovery whose mailed link this is; changes nothing.
@@ -147,7 +185,8 @@ class Recovery:
             WeakPassword: the password is not acceptable.
             InvalidInput: it is not text.
         """
-        self._passwords.check(password, email=None)
+        # What any account may have: which of them this is for, the right code tells.
+        self._passwords.check(password, email=None, second_factor_enforced=True)
         with self._runtime.unit_of_work(actor) as uow:
             if not store.count_code_try(uow.session, recovery_id, MAX_CODE_TRIES, uow.now):
                 raise LinkNotValid("no try is left")
@@ -159,21 +198,31 @@ class Recovery:
 
     def _reset(self, actor: Actor, recovery_id: str, password: str) -> None:
         with self._runtime.snapshot() as session:
-            account, email = self._whose(session, recovery_id)
-        encoded = self._passwords.choose(password, email=email)
+            account, owner = self._whose(session, recovery_id)
+        encoded = self._passwords.choose_for(owner, password)
         with self._runtime.unit_of_work(actor) as uow:
             self._accounts.lock(uow, account.account_id)
             if not store.claim_recovery(uow.session, recovery_id, uow.now):
                 raise LinkNotValid("the recovery is not valid any more")
-            self._passwords.keep(uow, account, encoded)
-            self._attempts.succeeded(uow, self._attempts.of_email(AttemptKind.PASSWORD, email))
+            self._passwords.keep(
+                uow,
+                account,
+                encoded,
+                long_enough_alone=is_long_enough_alone(password),
+                by_mail=True,
+            )
+            self._attempts.succeeded(
+                uow,
+                self._attempts.of_email(AttemptKind.PASSWORD, owner.email),
+                self._attempts.of_account(AttemptKind.PASSWORD, account.account_id),
+            )
             self._passwords.tell(uow, account)
             uow.commit()
 
-    def _whose(self, session: Session, recovery_id: str) -> tuple[Account, str]:
+    def _whose(self, session: Session, recovery_id: str) -> tuple[Account, Owner]:
         row = session.get(store.RecoveryRow, recovery_id)
         account_id = row.account_id if row else None
         account = self._accounts.find(session, account_id) if account_id else None
         if account is None or account.status is not AccountStatus.ACTIVE:
             raise LinkNotValid("the recovery is not valid any more")
-        return account, self._accounts.email_of(session, account)
+        return account, self._passwords.owner(session, account)

@@ -2,19 +2,26 @@
 
 import logging
 import re
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
 
+from identity.accounts.attempts import AttemptKind
+from identity.accounts.client import Client
 from identity.accounts.mailbox_proof import new_proof
-from identity.accounts.model import LinkNotValid, WrongCredentials
-from identity.sessions.sign_in import SecondStep
+from identity.accounts.model import WrongCredentials
+from identity.accounts.store import AttemptRow
+from identity.credentials.store import PasswordRow
+from identity.sessions.arrival import Visit
+from identity.sessions.model import Step
+from identity.sessions.sign_in import Waiting
 from policies.errors import TooManyAttempts
+from policies.passwords import Weakness, WeakPassword
+from policies.vocabulary import Attribute
 from privacy.actor import ANONYMOUS
+from privacy.audit.store import Entry
 from privacy.database import Base
 from tests.identity.people import (
     ANA,
@@ -31,6 +38,8 @@ from tests.identity.people import (
 from tests.support.forms import submit
 from tests.support.smtp import MailServer
 from tests.support.world import CountedIds, World, make_world
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 NOBODY = "nobody@example.com"
 
@@ -94,6 +103,24 @@ def test_guessing_the_current_password_is_slowed_down(
     assert codes == [422, 422, 422, 422, 429]
 
 
+def test_a_reset_by_mail_lets_the_owner_of_a_tried_password_change_it_again(
+    world: World, mail_server: MailServer
+) -> None:
+    client = register(world, mail_server)
+    attempts = world.placet.attempts
+    tried = attempts.of_account(AttemptKind.PASSWORD, account_of(world).account_id)
+    with world.placet.runtime.unit_of_work(ANONYMOUS) as uow:
+        row = AttemptRow(kind="password", key_digest=tried.key_digest, failures=100)
+        row.last_failure_at = uow.now
+        uow.session.add(row)
+        uow.commit()
+    submit(client, "/recover", {"email": ANA})
+    link = letter(world, mail_server, ANA, 2).path
+    assert submit(client, link, {"password": OTHER_PASSWORD}).status_code == 303
+    with world.placet.runtime.snapshot() as session:
+        assert attempts.failures(session, tried) == 0
+
+
 def test_the_well_known_address_leads_to_the_form(world: World) -> None:
     answer = world.client.get("/.well-known/change-password")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/account/password")
@@ -121,6 +148,142 @@ def test_a_password_s_hash_is_renewed_when_its_cost_rises(
     assert ",t=2,p=1$" in encoded(dearer)
     assert sign_in(dearer.client).status_code == 303
     dearer.placet.runtime.database.engine.dispose()
+
+
+def test_whoever_says_so_keeps_the_other_sessions(world: World, mail_server: MailServer) -> None:
+    here, elsewhere = register(world, mail_server), world.client
+    sign_in(elsewhere)
+    form = {"current": PASSWORD, "password": OTHER_PASSWORD, "keep_sessions": "yes"}
+    assert submit(here, "/account/password", form).status_code == 303
+    assert is_signed_in(here)
+    assert is_signed_in(elsewhere)
+
+
+def test_with_a_second_factor_eight_characters_are_enough_and_the_limit_is_named(
+    world: World, mail_server: MailServer
+) -> None:
+    client = register(world, mail_server)
+    account_id = account_of(world).account_id
+    passwords = world.placet.identity.passwords
+    form = {"current": PASSWORD, "password": "gatoazul"}
+    refused = submit(client, "/account/password", form)
+    assert refused.status_code == 422
+    assert "usa al menos 15 caracteres" in refused.text
+
+    enrol(world, client)
+    refused = submit(client, "/account/password", form | {"password": "gatoazu"})
+    assert "usa al menos 8 caracteres" in refused.text
+    with world.placet.runtime.snapshot() as session:
+        assert passwords.long_enough_alone(session, account_id)
+    assert submit(client, "/account/password", form).status_code == 303
+    with world.placet.runtime.snapshot() as session:
+        assert not passwords.long_enough_alone(session, account_id)
+
+
+def test_a_short_password_is_not_kept_when_the_second_factor_goes_meanwhile(
+    world: World, mail_server: MailServer
+) -> None:
+    register(world, mail_server)
+    account, passwords = account_of(world), world.placet.identity.passwords
+    with world.placet.runtime.snapshot() as session:
+        before = passwords.encoded(session, account.account_id)
+    with (
+        pytest.raises(WeakPassword) as refused,
+        world.placet.runtime.unit_of_work(ANONYMOUS) as uow,
+    ):
+        passwords.change(
+            uow, account, proven=before, new="x", long_enough_alone=False, sessions_kept=False
+        )
+    assert refused.value.reason is Weakness.TOO_SHORT
+    with world.placet.runtime.snapshot() as session:
+        assert passwords.encoded(session, account.account_id) == before
+
+
+def test_names_and_address_of_the_person_count_for_nothing(
+    world: World, mail_server: MailServer
+) -> None:
+    client = register(world, mail_server)
+    account = account_of(world)
+    with world.placet.runtime.unit_of_work(ANONYMOUS) as uow:
+        world.placet.subjects.rectify(
+            uow, account.subject_id, Attribute.FAMILY_NAME, "Etxebarria Iturralde"
+        )
+        uow.commit()
+    for guessed in ("Etxebarria Iturralde 1990", "ana@example.com2026", "iturralde y placet"):
+        form = {"current": PASSWORD, "password": guessed}
+        refused = submit(client, "/account/password", form)
+        assert "Sin contar tu nombre ni el nuestro" in refused.text
+
+
+def test_an_account_without_a_password_sets_one_and_is_asked_for_none(
+    world: World, mail_server: MailServer
+) -> None:
+    client = register(world, mail_server)
+    with world.placet.runtime.database.engine.begin() as connection:
+        connection.execute(sa.delete(PasswordRow))
+    page = client.get("/account/password").text
+    assert "Poner una contraseña" in page
+    assert 'name="current"' not in page
+    answer = submit(client, "/account/password", {"password": OTHER_PASSWORD})
+    assert answer.status_code == 303
+    assert sign_in(world.client, ANA, OTHER_PASSWORD).status_code == 303
+
+
+def test_a_password_that_leaked_since_must_be_changed_before_anything_else(
+    world: World, mail_server: MailServer, database_url: str, instance: Path
+) -> None:
+    register(world, mail_server)
+    account_id = account_of(world).account_id
+    leaked = instance / "leaked.txt"
+    leaked.write_text(PASSWORD, encoding="utf-8")
+    mail = {"PLACET_MAIL_PORT": str(mail_server.port)}
+    later = make_world(
+        database_url, instance, seed="later", PLACET_PASSWORD_BLOCKLIST=str(leaked), **mail
+    )
+    passwords, client = later.placet.identity.passwords, later.client
+    answer = sign_in(client)
+    if answer.headers["Location"].startswith("/login/"):  # a leaked password asks for the mailbox
+        code = letter(later, mail_server, ANA, len(mail_server.messages_to(ANA)) + 1).code
+        answer = submit(client, answer.headers["Location"], {"code": code})
+    assert answer.headers["Location"] == "/account/password"
+    assert client.get("/privacy").headers["Location"] == "/account/password"
+    with later.placet.runtime.snapshot() as session:
+        assert passwords.must_change(session, account_id)
+    assert "circulan por internet" in client.get("/account/password").text
+
+    form = {"current": PASSWORD, "password": PASSWORD}
+    assert submit(client, "/account/password", form).status_code == 422
+    form["password"] = OTHER_PASSWORD
+    assert submit(client, "/account/password", form).status_code == 303
+    with later.placet.runtime.snapshot() as session:
+        assert not passwords.must_change(session, account_id)
+    assert client.get("/privacy").status_code == 200
+    assert later.verify().ok
+
+
+def test_a_change_is_demanded_once_and_of_accounts_with_a_password_alone(
+    world: World, mail_server: MailServer
+) -> None:
+    register(world, mail_server)
+    account_id, passwords = account_of(world).account_id, world.placet.identity.passwords
+
+    def demand() -> None:
+        with world.placet.runtime.unit_of_work(ANONYMOUS) as uow:
+            passwords.demand_change(uow, account_id)
+            uow.commit()
+
+    def events() -> int:
+        with world.placet.runtime.snapshot() as session:
+            return len(list(session.scalars(sa.select(Entry.entry_id))))
+
+    before = events()
+    demand()
+    demand()
+    assert events() == before + 1
+    with world.placet.runtime.database.engine.begin() as connection:
+        connection.execute(sa.delete(PasswordRow))
+    demand()
+    assert events() == before + 1
 
 
 # ---- recovery ----
@@ -167,14 +330,43 @@ def test_a_recovery_does_not_pass_by_the_second_factor(
 def test_a_recovery_ends_a_sign_in_that_waits_for_its_second_step(
     world: World, mail_server: MailServer
 ) -> None:
-    totp, _codes = enrol(world, register(world, mail_server))
+    enrol(world, register(world, mail_server))
     thief = world.client
     sign_in(thief)
     _id, token = _recover(world, mail_server, 3)
     submit(world.client, f"/recover/link/{token}", {"password": OTHER_PASSWORD})
-    world.clock.advance(seconds=60)
-    submit(thief, "/login/code", {"code": totp.at(world.clock())})
+    assert thief.get("/login/code").status_code == 303
     assert not is_signed_in(thief)
+
+
+def test_staff_start_a_reset_by_a_letter_and_set_nothing(
+    world: World, mail_server: MailServer
+) -> None:
+    register(world, mail_server)
+    with world.placet.runtime.unit_of_work(ANONYMOUS) as uow:
+        world.placet.identity.recovery.start_by_staff(uow, account_of(world))
+        uow.commit()
+    assert sign_in(world.client).status_code == 303  # nothing has changed
+    found = letter(world, mail_server, ANA, 2)
+    assert "El equipo de" in found.text
+    assert not re.search(r"\b\d{8}\b", found.text)
+    assert submit(world.client, found.path, {"password": OTHER_PASSWORD}).status_code == 303
+    assert sign_in(world.client, ANA, OTHER_PASSWORD).status_code == 303
+
+
+def test_a_short_password_is_refused_after_the_right_code_alone(
+    world: World, mail_server: MailServer
+) -> None:
+    register(world, mail_server)
+    client = world.client
+    submit(client, "/recover", {"email": ANA})
+    code = letter(world, mail_server, ANA, 2).code
+    wrong = submit(client, "/recover/code", {"code": "00000000", "password": "gatoazul"})
+    assert "usa al menos" not in wrong.text
+    right = submit(client, "/recover/code", {"code": code, "password": "gatoazul"})
+    assert "usa al menos 15 caracteres" in right.text
+    form = {"code": code, "password": OTHER_PASSWORD}
+    assert submit(client, "/recover/code", form).status_code == 303
 
 
 def test_known_and_unknown_addresses_get_the_same_answer(
@@ -224,41 +416,21 @@ def test_a_new_password_voids_the_recoveries_on_their_way(
     assert world.client.get(f"/recover/link/{token}").status_code == 410
 
 
-def test_recoveries_used_side_by_side_set_one_password(
-    world: World, mail_server: MailServer
-) -> None:
-    register(world, mail_server)
-    tokens = [_recover(world, mail_server, number + 2)[1] for number in range(3)] * 4
-    barrier = Barrier(len(tokens))
-
-    def reset(number: int) -> str | None:
-        password = f"{OTHER_PASSWORD} {number}"
-        barrier.wait()
-        try:
-            world.placet.identity.recovery.reset_by_link(ANONYMOUS, tokens[number], password)
-        except LinkNotValid:
-            return None
-        return password
-
-    with ThreadPoolExecutor(len(tokens)) as pool:
-        won = [password for password in pool.map(reset, range(len(tokens))) if password]
-    assert len(won) == 1
-    assert signed_in_by_password(world, ANA, won[0]).account == account_of(world)
-
-
 def test_a_recovery_opens_a_password_that_was_closed_by_guessing(
     world: World, mail_server: MailServer
 ) -> None:
     register(world, mail_server)
+    attempts = world.placet.attempts
+    guesses = attempts.of_email(AttemptKind.PASSWORD, ANA)
     for _ in range(100):
         world.clock.advance(minutes=15)
-        assert sign_in(world.client, ANA, OTHER_PASSWORD).status_code == 422
+        attempts.begin(guesses)
     world.clock.advance(days=1)
     with pytest.raises(TooManyAttempts):
-        signed_in_by_password(world, ANA, PASSWORD)
+        attempts.begin(guesses)
     _id, token = _recover(world, mail_server, 2)
     submit(world.client, f"/recover/link/{token}", {"password": OTHER_PASSWORD})
-    assert signed_in_by_password(world, ANA, OTHER_PASSWORD)
+    attempts.begin(guesses)
 
 
 @pytest.mark.parametrize(
@@ -269,8 +441,11 @@ def test_whatever_is_wrong_with_a_sign_in_the_refusal_is_the_same(
     world: World, mail_server: MailServer, email: str, password: str
 ) -> None:
     register(world, mail_server)
+    visit = Visit(Client("127.0.0.1", ""), None)
     with pytest.raises(WrongCredentials) as refused:
-        signed_in_by_password(world, email, password)
+        world.placet.identity.sign_in.by_password(
+            ANONYMOUS, email=email, password=password, visit=visit
+        )
     always = WrongCredentials()
     told = (refused.value.code, refused.value.field, refused.value.detail)
     assert told == ("wrong-credentials", always.field, always.detail)
@@ -288,7 +463,7 @@ def test_a_password_is_in_no_log_no_table_and_no_repr(
     submit(client, "/account/password", {"current": PASSWORD, "password": OTHER_PASSWORD})
     signed_in = signed_in_by_password(world, ANA, OTHER_PASSWORD)
     proof = new_proof(CountedIds(), "0" * 32)
-    shown = repr((signed_in, SecondStep("secret step"), proof))
+    shown = repr((signed_in, Waiting("secret step", Step.SECOND_FACTOR), proof))
     for secret in (signed_in.secret, "secret step", proof.token, proof.code):
         assert secret not in shown
     with world.placet.runtime.snapshot() as session:
