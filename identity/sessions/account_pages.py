@@ -1,4 +1,4 @@
-"""The person's account on one page: addresses, ways in, sessions, language and name."""
+"""The person's account on one page: addresses, ways in, sessions and language."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from identity.accounts.service import Accounts
 from identity.credentials.service import Passwords
 from identity.mfa.service import SecondFactor
 from identity.sessions.service import Sessions
+from policies.assurance import Action
 from policies.errors import InvalidInput, Unauthenticated
 from policies.vocabulary import Scope
 from privacy.http import current_actor, requires
 from privacy.languages import LANGUAGES
-from privacy.subjects.model import Attribute
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import Runtime
 
 PAGE = "/account"
-NAMES = (Attribute.GIVEN_NAME, Attribute.FAMILY_NAME)
 
 
 class AccountPages:
@@ -46,9 +45,21 @@ class AccountPages:
     @requires(Scope.SIGNED_IN)
     def show(self) -> str:
         """Show the account."""
-        return self._render([], {})
+        now = self._runtime.clock()
+        with self._runtime.snapshot() as session:
+            account = self._account(session)
+            return render_template(
+                "accounts/account.html",
+                account=account,
+                addresses=self._subjects.emails(session, account.subject_id),
+                password_changed_at=self._passwords.changed_at(session, account.account_id),
+                enrolled_at=self._second_factor.enrolled_at(session, account.account_id),
+                codes_left=self._second_factor.recovery_codes_left(session, account.account_id),
+                sessions=self._sessions.of_account(session, account.account_id, now=now),
+                this_session=current_actor().session_id,
+            )
 
-    @requires(Scope.SIGNED_IN)
+    @requires(Scope.SIGNED_IN, Action.END_SESSIONS, page=PAGE)
     def end_session(self) -> Response:
         """End one of the person's other sessions."""
         with self._runtime.unit_of_work(current_actor()) as uow:
@@ -57,7 +68,7 @@ class AccountPages:
         flash(gettext("La sesión se ha cerrado."), "success")
         return redirect(f"{PAGE}#sessions", code=303)
 
-    @requires(Scope.SIGNED_IN)
+    @requires(Scope.SIGNED_IN, Action.END_SESSIONS, page=PAGE)
     def end_other_sessions(self) -> Response:
         """End all of the person's sessions but this one."""
         actor = current_actor()
@@ -76,47 +87,11 @@ class AccountPages:
             self._accounts.choose_language(uow, self._account(uow.session), language)
         return redirect(f"{PAGE}?lang={language}", code=303)
 
-    @requires(Scope.SIGNED_IN)
-    def rectify(self) -> tuple[str, int] | Response:
-        """Keep, change or remove the name. Source: GDPR Art. 16."""
-        given = {name.value: request.form.get(name.value, "") for name in NAMES}
-        try:
-            with self._runtime.unit_of_work(current_actor()) as uow:
-                account = self._account(uow.session)
-                for name in NAMES:
-                    value = given[name.value].strip() or None
-                    self._subjects.rectify(uow, account.subject_id, name, value)
-                uow.commit()
-        except InvalidInput as error:
-            message = gettext("Escribe como mucho 200 caracteres, sin saltos de línea.")
-            return self._render([(error.field, message)], given), 422
-        flash(gettext("Tu nombre se ha guardado."), "success")
-        return redirect(PAGE, code=303)
-
     def _account(self, session: DatabaseSession) -> Account:
         account = self._accounts.find(session, current_actor().account_id or "")
         if account is None:
             raise Unauthenticated("the session has no account any more")
         return account
-
-    def _render(self, errors: list[tuple[str | None, str]], given: dict[str, str]) -> str:
-        now = self._runtime.clock()
-        with self._runtime.snapshot() as session:
-            account = self._account(session)
-            profile = self._subjects.profile(session, account.subject_id)
-            values = {name.value: profile.get(name, "") for name in NAMES} | given
-            return render_template(
-                "accounts/account.html",
-                errors=errors,
-                account=account,
-                addresses=self._subjects.emails(session, account.subject_id),
-                password_changed_at=self._passwords.changed_at(session, account.account_id),
-                enrolled_at=self._second_factor.enrolled_at(session, account.account_id),
-                codes_left=self._second_factor.recovery_codes_left(session, account.account_id),
-                sessions=self._sessions.of_account(session, account.account_id, now=now),
-                this_session=current_actor().session_id,
-                names=values,
-            )
 
 
 def blueprint(pages: AccountPages) -> Blueprint:
@@ -126,5 +101,4 @@ def blueprint(pages: AccountPages) -> Blueprint:
     routes.post(f"{PAGE}/sessions/end")(pages.end_session)
     routes.post(f"{PAGE}/sessions/end-others")(pages.end_other_sessions)
     routes.post(f"{PAGE}/language")(pages.choose_language)
-    routes.post(f"{PAGE}/profile")(pages.rectify)
     return routes

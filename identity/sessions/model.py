@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_network
+from enum import StrEnum
 from typing import ClassVar, Final
 
 from policies.vocabulary import EventTag, RetentionClass, Role
 from privacy.events import Event
-from privacy.network import parse_address
 
 TOUCH_EVERY: Final = timedelta(minutes=1)
 """A session's last use is written at most this often."""
 
-FRESH_FOR: Final = timedelta(minutes=10)
-"""For so long after a sign-in a sensitive change needs no new one. Source: ASVS 5.0 7.5.1."""
+WAITING_LIFETIME: Final = timedelta(minutes=10)
+"""How long a right password waits for the next proof. Source: OWASP ASVS 5.0 6.5.5."""
 
-SECOND_STEP_LIFETIME: Final = timedelta(minutes=10)
-MAX_SECOND_STEP_TRIES: Final = 5
+MAX_TRIES: Final = 5
+"""Tries at one waiting sign-in, and at proving more in one session. Source: ASVS 5.0 6.6.3."""
 
-_SHOWN_PREFIX: Final = {4: 24, 6: 48}
+MAX_CODES_WAITING: Final = 5
+"""Letters with a sign-in code that one account gets in `WAITING_LIFETIME`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """The browser as it shows itself.
+class Step(StrEnum):
+    """What a right password may still have to be followed by."""
 
-    Attributes:
-        address: network address as we trust it, or None.
-        user_agent: what the browser says of itself; shown, never believed.
+    SECOND_FACTOR = "second-factor"
+    ADDRESS_PROOF = "address-proof"
+
+
+def next_step(
+    *, second_factor: bool, trusted: bool, long_enough_alone: bool, challenged: bool
+) -> Step | None:
+    """Return what must follow a right password; None where nothing must.
+
+    A code by mail is asked only of who has no second factor: it proves the address and is no
+    factor itself.
+
+    Args:
+        second_factor: the account has one.
+        trusted: the person asked not to be asked for it in this browser, and that still holds.
+        long_enough_alone: the password is one that may be the only factor.
+        challenged: the risk of this sign-in asks for more, which no trusted browser bypasses.
+
+    Source: NIST SP 800-63B-4 s. 3.1.1.2; OWASP ASVS 5.0 6.3.3, 6.3.5.
     """
+    if second_factor:
+        spared = trusted and long_enough_alone and not challenged
+        return None if spared else Step.SECOND_FACTOR
+    return Step.ADDRESS_PROOF if challenged else None
 
-    address: str | None
-    user_agent: str
+
+def with_methods(had: Sequence[str], added: Iterable[str]) -> tuple[str, ...]:
+    """Return RFC 8176 values without repetition, what was there first."""
+    return tuple(dict.fromkeys([*had, *sorted(added)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,8 @@ class Session:
         authenticated_at: when the person last proved who they are.
         user_agent: browser and system, for the list of sessions.
         address: the network it began from, truncated, for the list of sessions.
+        device_id: the browser it began in, where that is one we know.
+        limited_to: the one page that the session opens, where there is something to do first.
     """
 
     digest: str
@@ -63,57 +87,38 @@ class Session:
     authenticated_at: datetime
     user_agent: str
     address: str
-
-
-_BROWSERS: Final = (  # the first that is named: most name others too
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("SamsungBrowser/", "Samsung Internet"),
-    ("Firefox/", "Firefox"),
-    ("FxiOS/", "Firefox"),
-    ("Chrome/", "Chrome"),
-    ("CriOS/", "Chrome"),
-    ("Safari/", "Safari"),
-)
-_SYSTEMS: Final = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS X", "macOS"),
-    ("Linux", "Linux"),
-)
-
-
-def short_user_agent(user_agent: str) -> str:
-    """Return browser and system by name, `Firefox, Linux`; empty where neither is known."""
-    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
-    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
-    return ", ".join(part for part in (browser, system) if part)
-
-
-def short_address(address: str | None) -> str:
-    """Return the network an address lies in: IPv4 /24, IPv6 /48; empty where there is none."""
-    ip = parse_address(address)
-    if ip is None:
-        return ""
-    return str(ip_network((ip, _SHOWN_PREFIX[ip.version]), strict=False))
+    device_id: str | None
+    limited_to: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInSucceeded(Event):
-    """A person signed in; how and from where is in the sealed evidence."""
+    """A person signed in, with two factors or not; the rest is in the sealed evidence."""
 
     tag: ClassVar[EventTag] = EventTag.SESSIONS_SIGN_IN_SUCCEEDED
     retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
     account_id: str
+    two_factors: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInFailed(Event):
-    """Somebody tried to sign in as this person; `factor` is `password` or `otp`."""
+    """Somebody tried to sign in as this person.
+
+    `factor` is `password`, `otp`, `passkey` or `mailed-code`.
+    """
 
     tag: ClassVar[EventTag] = EventTag.SESSIONS_SIGN_IN_FAILED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    account_id: str
+    factor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteppedUp(Event):
+    """A signed-in person proved again, or more, who they are; `factor` is a `Factor`."""
+
+    tag: ClassVar[EventTag] = EventTag.SESSIONS_SESSION_STEPPED_UP
     retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
     account_id: str
     factor: str
@@ -123,8 +128,9 @@ class SignInFailed(Event):
 class SessionEnded(Event):
     """Sessions of a person were ended before their time.
 
-    `cause` is `sign-out`, `by-person`, `password-set` or `second-factor-removed`; `count` says
-    how many ended.
+    `cause` is `sign-out`, `by-person`, `password-set`, `second-factor-removed`,
+    `device-forgotten`, `step-up-failed`, or what the caller of `Sessions.end_all` says; `count`
+    says how many ended.
     """
 
     tag: ClassVar[EventTag] = EventTag.SESSIONS_SESSION_ENDED

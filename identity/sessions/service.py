@@ -5,29 +5,55 @@ The browser holds a random 256-bit id; we hold its SHA-256. Source: OWASP ASVS 5
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy.orm import Session as DatabaseSession
 
-from identity.accounts.model import Account, AccountClosed
+from identity.accounts.client import Client, short_address, short_user_agent
+from identity.accounts.model import Account, AccountClosed, AccountStatus
 from identity.accounts.service import Accounts
 from identity.credentials.model import PasswordSet
-from identity.mfa.model import TotpRemoved
 from identity.sessions import store
 from identity.sessions.model import (
+    MAX_TRIES,
     TOUCH_EVERY,
-    Client,
     Session,
     SessionEnded,
     SignInSucceeded,
-    short_address,
-    short_user_agent,
 )
-from policies.errors import NotFound
+from policies.assurance import AssuranceLevel, level_of, satisfies
+from policies.errors import NotFound, Unauthenticated
 from policies.vocabulary import Role
 from privacy.ids import new_token, secret_digest
 from privacy.unit_of_work import UnitOfWork
+
+#: Returns the one page that an account's person may see, where there is something to do first.
+LimitOf = Callable[[DatabaseSession, Account], str | None]
+
+
+class OfAccount(Protocol):
+    """An event about an account."""
+
+    @property
+    def subject_id(self) -> str | None:
+        """The person."""
+        ...
+
+    @property
+    def account_id(self) -> str:
+        """The account."""
+        ...
+
+
+class OfDevice(OfAccount, Protocol):
+    """An event about one of an account's browsers."""
+
+    @property
+    def device_id(self) -> str:
+        """The browser."""
+        ...
 
 
 class Sessions:
@@ -36,11 +62,13 @@ class Sessions:
     Args:
         idle: a session ends so long after its last use,
         absolute: and so long after the sign-in in any case; both half-open.
+        limit_of: what an account's sessions are limited to.
     """
 
-    def __init__(self, *, idle: timedelta, absolute: timedelta) -> None:
+    def __init__(self, *, idle: timedelta, absolute: timedelta, limit_of: LimitOf) -> None:
         self._idle = idle
         self._absolute = absolute
+        self._limit_of = limit_of
 
     def find(self, session: DatabaseSession, secret: str, *, now: datetime) -> Session | None:
         """Return the session whose secret id the browser holds, if it is alive."""
@@ -72,13 +100,14 @@ class Sessions:
         store.touch(uow.session, digest, uow.now)
         uow.commit()
 
-    @staticmethod
     def begin(
+        self,
         uow: UnitOfWork,
         account: Account,
         methods: Sequence[str],
         client: Client,
         *,
+        device_id: str | None = None,
         replaces: str | None = None,
     ) -> str:
         """Begin a session and return its secret id; joins the transaction of the sign-in.
@@ -88,10 +117,11 @@ class Sessions:
             account: whose.
             methods: how the person proved who they are, RFC 8176 values.
             client: the browser.
-            replaces: digest of the session that this browser had, which ends.
+            device_id: of the browser, where it is one we know.
+            replaces: digest of the session that this browser had, whoever's; it ends.
         """
         if replaces is not None:
-            store.end(uow.session, account.account_id, replaces, uow.now)
+            store.end_replaced(uow.session, replaces, uow.now)
         secret = new_token(uow.ids)
         uow.session.add(
             store.SessionRow(
@@ -105,22 +135,36 @@ class Sessions:
                 authenticated_at=uow.now,
                 user_agent=short_user_agent(client.user_agent),
                 address=short_address(client.address),
+                device_id=device_id,
+                limited_to=self._limit_of(uow.session, account),
             )
         )
         uow.record(
-            SignInSucceeded(subject_id=account.subject_id, account_id=account.account_id),
+            SignInSucceeded(
+                subject_id=account.subject_id,
+                account_id=account.account_id,
+                two_factors=satisfies(level_of(methods), AssuranceLevel.AAL2),
+            ),
             {
                 "methods": list(methods),
-                "address": client.address,
+                "network": short_address(client.address),
                 "user_agent": short_user_agent(client.user_agent),
             },
         )
         return secret
 
-    def renew(self, uow: UnitOfWork, digest: str, methods: Sequence[str]) -> str | None:
+    def renew(
+        self, uow: UnitOfWork, digest: str, methods: Sequence[str], *, proved: bool = False
+    ) -> str | None:
         """Give a living session a new secret id and other methods; commits.
 
         The limits go on counting: changing one's password does not prolong a session.
+
+        Args:
+            uow: the unit of work.
+            digest: names the session.
+            methods: all that it rests on from now on, RFC 8176 values.
+            proved: whether the person has just shown a factor, so that `authenticated_at` is now.
 
         Returns:
             The new secret id, or None where the session is not alive any more.
@@ -137,7 +181,7 @@ class Sessions:
         if row is None:
             return None
         # Whoever ends all sessions holds the account, and could not see one made meanwhile.
-        Accounts.lock(uow, row.account_id)
+        account = Accounts.lock(uow, row.account_id, AccountStatus.ACTIVE, AccountStatus.CLOSING)
         if not store.end(uow.session, row.account_id, digest, uow.now):
             return None
         secret = new_token(uow.ids)
@@ -150,13 +194,32 @@ class Sessions:
                 methods=" ".join(methods),
                 created_at=row.created_at,
                 last_seen_at=uow.now,
-                authenticated_at=row.authenticated_at,
+                authenticated_at=uow.now if proved else row.authenticated_at,
                 user_agent=row.user_agent,
                 address=row.address,
+                device_id=row.device_id,
+                limited_to=self._limit_of(uow.session, account),
             )
         )
         uow.commit()
         return secret
+
+    @staticmethod
+    def count_step_up_try(uow: UnitOfWork) -> None:
+        """Count one try at proving more in the session in which this is asked; commits.
+
+        Raises:
+            Unauthenticated: the tries are used up, and the session has ended.
+        """
+        actor = uow.actor
+        if actor.account_id is None or actor.session_id is None:
+            raise Unauthenticated("there is no session")
+        if not store.count_step_up_try(uow.session, actor.session_id, MAX_TRIES):
+            if store.end(uow.session, actor.account_id, actor.session_id, uow.now):
+                _record_end(uow, actor.subject_id, actor.account_id, "step-up-failed", 1)
+            uow.commit()
+            raise Unauthenticated("no try is left: sign in anew")
+        uow.commit()
 
     @staticmethod
     def sign_out(uow: UnitOfWork) -> None:
@@ -169,7 +232,7 @@ class Sessions:
         uow.commit()
 
     @staticmethod
-    def end(uow: UnitOfWork, account: Account, digest: str) -> None:
+    def end(uow: UnitOfWork, account: Account, digest: str, *, cause: str = "by-person") -> None:
         """End one of a person's sessions; commits.
 
         Raises:
@@ -177,7 +240,7 @@ class Sessions:
         """
         if not store.end(uow.session, account.account_id, digest, uow.now):
             raise NotFound("there is no such session")
-        _record_end(uow, account.subject_id, account.account_id, "by-person", 1)
+        _record_end(uow, account.subject_id, account.account_id, cause, 1)
         uow.commit()
 
     @staticmethod
@@ -190,14 +253,55 @@ class Sessions:
         return count
 
     @staticmethod
-    def on_password_set(uow: UnitOfWork, event: PasswordSet) -> None:
-        """End the sessions of the old password, but the one in which it was changed."""
-        _end_but_own(uow, event.subject_id, event.account_id, "password-set")
+    def end_all(uow: UnitOfWork, account: Account, cause: str) -> int:
+        """End every session and waiting sign-in of an account; joins the transaction.
+
+        Args:
+            uow: the unit of work.
+            account: whose.
+            cause: what the log says, such as `by-staff`, `closing` or `disabled`.
+
+        Returns:
+            How many sessions ended.
+        """
+        return _end(uow, account.subject_id, account.account_id, cause, but=None)
 
     @staticmethod
-    def on_second_factor_removed(uow: UnitOfWork, event: TotpRemoved) -> None:
-        """End the sessions that a second factor began, but the one in which it was removed."""
+    def accounts_with_sessions(session: DatabaseSession) -> Sequence[str]:
+        """Return the accounts that have a session which was not ended, in one order."""
+        return store.accounts_with_sessions(session)
+
+    @staticmethod
+    def on_password_set(uow: UnitOfWork, event: PasswordSet) -> None:
+        """End what the old password began, but the session in which it was changed.
+
+        The person may keep the other sessions; sign-ins that wait end in any case.
+        """
+        store.end_waiting_of(uow.session, event.account_id, uow.now)
+        if not event.sessions_kept:
+            _end_but_own(uow, event.subject_id, event.account_id, "password-set")
+
+    @staticmethod
+    def on_factor_removed(uow: UnitOfWork, event: OfAccount) -> None:
+        """End the sessions that a factor may have begun, but the one in which it was removed."""
         _end_but_own(uow, event.subject_id, event.account_id, "second-factor-removed")
+
+    @staticmethod
+    def on_account_disabled(uow: UnitOfWork, event: OfAccount) -> None:
+        """End the sessions of an account that may let nobody in for now."""
+        _end(uow, event.subject_id, event.account_id, "disabled", but=None)
+
+    @staticmethod
+    def on_closing_begun(uow: UnitOfWork, event: OfAccount) -> None:
+        """End the sessions of an account that its person closes."""
+        _end(uow, event.subject_id, event.account_id, "closing", but=None)
+
+    @staticmethod
+    def on_device_revoked(uow: UnitOfWork, event: OfDevice) -> None:
+        """End the sessions of a browser that the person has forgotten."""
+        count = store.end_all_of_device(uow.session, event.account_id, event.device_id, uow.now)
+        if count:
+            _record_end(uow, event.subject_id, event.account_id, "device-forgotten", count)
 
     @staticmethod
     def on_account_closed(uow: UnitOfWork, event: AccountClosed) -> None:
@@ -207,10 +311,17 @@ class Sessions:
 
 def _end_but_own(uow: UnitOfWork, subject_id: str | None, account_id: str, cause: str) -> None:
     own = uow.actor.session_id if uow.actor.account_id == account_id else None
-    store.end_second_steps_of(uow.session, account_id, uow.now)
-    count = store.end_all(uow.session, account_id, uow.now, but=own)
+    _end(uow, subject_id, account_id, cause, but=own)
+
+
+def _end(
+    uow: UnitOfWork, subject_id: str | None, account_id: str, cause: str, *, but: str | None
+) -> int:
+    store.end_waiting_of(uow.session, account_id, uow.now)
+    count = store.end_all(uow.session, account_id, uow.now, but=but)
     if count:
         _record_end(uow, subject_id, account_id, cause, count)
+    return count
 
 
 def _record_end(
@@ -231,4 +342,6 @@ def _session(row: store.SessionRow) -> Session:
         authenticated_at=row.authenticated_at,
         user_agent=row.user_agent,
         address=row.address,
+        device_id=row.device_id,
+        limited_to=row.limited_to,
     )

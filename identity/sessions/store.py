@@ -1,4 +1,4 @@
-"""Tables of browser sessions, and of sign-ins that wait for the second step."""
+"""Tables of browser sessions, and of sign-ins that wait for one more proof."""
 
 from __future__ import annotations
 
@@ -35,10 +35,16 @@ class SessionRow(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     user_agent: Mapped[str] = mapped_column(sa.String(64))
     address: Mapped[str] = mapped_column(sa.String(64))
+    device_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+    limited_to: Mapped[str | None] = mapped_column(sa.String(64))
+    step_up_tries: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
-class SecondStepRow(Base):
-    """A sign-in whose password was right and whose second factor is still to be shown."""
+class WaitingSignIn(Base):
+    """A sign-in whose password was right and that waits for one more proof.
+
+    `step` is a `Step`; `code_digest` is that of the mailed code, where one was mailed.
+    """
 
     __tablename__ = "sign_in_second_step"
     __table_args__ = {"info": OPERATIONAL}  # noqa: RUF012 - SQLAlchemy's own form
@@ -50,6 +56,11 @@ class SecondStepRow(Base):
     tries: Mapped[int] = mapped_column(default=0)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    step: Mapped[str] = mapped_column(sa.String(16), server_default="second-factor")
+    methods: Mapped[str] = mapped_column(sa.String(64), server_default="pwd")
+    may_trust: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    assessment_id: Mapped[str | None] = mapped_column(sa.String(32))
+    code_digest: Mapped[str | None] = mapped_column(sa.String(64))
 
 
 def _living(seen_after: datetime, made_after: datetime) -> sa.Select[SessionRow]:
@@ -92,6 +103,16 @@ def end(session: Session, account_id: str, digest: str, at: datetime) -> bool:
     return changed_one(session, ending)
 
 
+def end_replaced(session: Session, digest: str, at: datetime) -> None:
+    """End the session that a browser had, whose ever, since another begins in it."""
+    session.execute(
+        sa.update(SessionRow)
+        .where(SessionRow.session_digest == digest, SessionRow.ended_at.is_(None))
+        .values(ended_at=at)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def end_all(session: Session, account_id: str, at: datetime, *, but: str | None = None) -> int:
     """End an account's sessions but one, and return how many ended."""
     ending = (
@@ -105,6 +126,12 @@ def end_all(session: Session, account_id: str, at: datetime, *, but: str | None 
     return cast("sa.CursorResult[Any]", session.execute(ending)).rowcount
 
 
+def accounts_with_sessions(session: Session) -> Sequence[str]:
+    """Return the accounts that have a session which was not ended, in one order."""
+    query = sa.select(SessionRow.account_id).where(SessionRow.ended_at.is_(None)).distinct()
+    return session.scalars(query.order_by(SessionRow.account_id)).all()
+
+
 def touch(session: Session, digest: str, at: datetime) -> None:
     """Note that a session was used."""
     session.execute(
@@ -115,44 +142,87 @@ def touch(session: Session, digest: str, at: datetime) -> None:
     )
 
 
-def count_second_step_try(session: Session, digest: str, most: int, at: datetime) -> bool:
-    """Count one try at the second step; False where none is left or it has expired."""
-    count = (
-        sa.update(SecondStepRow)
+def end_all_of_device(session: Session, account_id: str, device_id: str, at: datetime) -> int:
+    """End the sessions that began in one browser, and return how many ended."""
+    ending = (
+        sa.update(SessionRow)
         .where(
-            SecondStepRow.step_digest == digest,
-            SecondStepRow.ended_at.is_(None),
-            SecondStepRow.expires_at > at,
-            SecondStepRow.tries < most,
+            SessionRow.account_id == account_id,
+            SessionRow.device_id == device_id,
+            SessionRow.ended_at.is_(None),
         )
-        .values(tries=SecondStepRow.tries + 1)
+        .values(ended_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("sa.CursorResult[Any]", session.execute(ending)).rowcount
+
+
+def count_step_up_try(session: Session, digest: str, most: int) -> bool:
+    """Count one try at proving more in a living session; False where none is left."""
+    count = (
+        sa.update(SessionRow)
+        .where(
+            SessionRow.session_digest == digest,
+            SessionRow.ended_at.is_(None),
+            SessionRow.step_up_tries < most,
+        )
+        .values(step_up_tries=SessionRow.step_up_tries + 1)
     )
     return changed_one(session, count)
 
 
-def end_second_step(session: Session, digest: str, at: datetime) -> bool:
-    """Use a second step up; True for exactly one caller."""
+def count_try(session: Session, digest: str, most: int, at: datetime) -> bool:
+    """Count one try at a waiting sign-in; False where none is left or it has expired."""
+    count = (
+        sa.update(WaitingSignIn)
+        .where(
+            WaitingSignIn.step_digest == digest,
+            WaitingSignIn.ended_at.is_(None),
+            WaitingSignIn.expires_at > at,
+            WaitingSignIn.tries < most,
+        )
+        .values(tries=WaitingSignIn.tries + 1)
+    )
+    return changed_one(session, count)
+
+
+def claim_waiting(session: Session, digest: str, at: datetime) -> bool:
+    """Use a waiting sign-in up; True for exactly one caller."""
     ending = (
-        sa.update(SecondStepRow)
-        .where(SecondStepRow.step_digest == digest, SecondStepRow.ended_at.is_(None))
+        sa.update(WaitingSignIn)
+        .where(
+            WaitingSignIn.step_digest == digest,
+            WaitingSignIn.ended_at.is_(None),
+            WaitingSignIn.expires_at > at,
+        )
         .values(ended_at=at)
     )
     return changed_one(session, ending)
 
 
-def end_second_steps_of(session: Session, account_id: str, at: datetime) -> None:
-    """End every second step of an account that waits."""
+def codes_waiting(session: Session, account_id: str, at: datetime) -> int:
+    """Return how many mailed codes of an account have not expired, used or not."""
+    query = sa.select(sa.func.count()).where(
+        WaitingSignIn.account_id == account_id,
+        WaitingSignIn.code_digest.is_not(None),
+        WaitingSignIn.expires_at > at,
+    )
+    return session.scalar(query) or 0
+
+
+def end_waiting_of(session: Session, account_id: str, at: datetime) -> None:
+    """End every sign-in of an account that waits."""
     session.execute(
-        sa.update(SecondStepRow)
-        .where(SecondStepRow.account_id == account_id, SecondStepRow.ended_at.is_(None))
+        sa.update(WaitingSignIn)
+        .where(WaitingSignIn.account_id == account_id, WaitingSignIn.ended_at.is_(None))
         .values(ended_at=at)
         .execution_options(synchronize_session=False)
     )
 
 
 def delete_of(session: Session, account_id: str) -> None:
-    """Forget an account's sessions and second steps."""
-    for table in (SessionRow, SecondStepRow):
+    """Forget an account's sessions and waiting sign-ins."""
+    for table in (SessionRow, WaitingSignIn):
         session.execute(
             sa.delete(table)
             .where(table.account_id == account_id)

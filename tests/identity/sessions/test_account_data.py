@@ -32,6 +32,7 @@ def test_access_shows_account_addresses_sessions_and_sign_ins_and_no_secret(
     totp, codes = enrol(world, client)
     world.clock.advance(minutes=1)
     sign_in(world.client, ANA, OTHER_PASSWORD)
+    world.settle()
     source: PersonalDataSource = world.placet.identity.account_data
     with world.placet.runtime.snapshot() as session:
         held = dict(source.collect(session, account_of(world).subject_id))
@@ -52,14 +53,16 @@ def test_access_shows_account_addresses_sessions_and_sign_ins_and_no_secret(
             "at": "2026-03-03T11:00:00.000Z",
             "result": "succeeded",
             "methods": ["pwd"],
-            "address": "127.0.0.1",
+            "network": "127.0.0.0/24",
             "user_agent": "",
         },
         {
             "at": "2026-03-03T11:01:00.000Z",
             "result": "failed",
             "failed_factor": "password",
-            "address": "127.0.0.1",
+            "network": "127.0.0.0/24",
+            "user_agent": "",
+            "tried_at": "2026-03-03T11:01:00.000Z",
         },
     ]
     text = json.dumps(held)
@@ -74,7 +77,9 @@ def test_a_person_without_account_has_sources_too(world: World) -> None:
         uow.commit()
     with placet.runtime.snapshot() as session:
         held = placet.identity.account_data.collect(session, subject_id)
-    assert held == {"account": None, "addresses": [ANA], "sessions": [], "sign_ins": []}
+    assert held["account"] is None
+    assert held["addresses"] == [ANA]
+    assert not any(value for name, value in held.items() if name != "addresses")
     with placet.runtime.unit_of_work(SYSTEM) as uow:
         placet.identity.account_data.erase(uow, subject_id)
         uow.commit()

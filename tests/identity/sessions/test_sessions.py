@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from flask import session as cookie
 
 from identity.accounts.attempts import AttemptKind
+from identity.accounts.client import short_address, short_user_agent
 from identity.accounts.store import AttemptRow
-from identity.sessions.model import short_address, short_user_agent
 from identity.sessions.store import SessionRow
 from policies.vocabulary import RetentionClass, Role
 from privacy.actor import ANONYMOUS
@@ -26,6 +26,8 @@ from tests.identity.people import (
     account_of,
     enrol,
     is_signed_in,
+    make_known,
+    prove_again,
     register,
     sign_in,
 )
@@ -83,6 +85,22 @@ def test_a_new_sign_in_ends_the_session_that_the_browser_had(ana: World) -> None
     assert [row.ended_at is None for row in _rows(ana)].count(True) == 1
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_a_new_sign_in_ends_the_session_that_another_person_had_in_the_browser(
+    ana: World, mail_server: MailServer
+) -> None:
+    register(ana, mail_server, BRUNO)
+    client, copy = ana.client, ana.client
+    sign_in(client)
+    before = client.get_cookie("placet")
+    assert before
+    copy.set_cookie("placet", before.value)
+    assert is_signed_in(copy)
+    sign_in(client, BRUNO, path="/login?reauth=1")
+    assert is_signed_in(client)
+    assert not is_signed_in(copy)
+
+
 def test_a_second_factor_gives_the_session_another_id(ana: World) -> None:
     client = ana.client
     sign_in(client)
@@ -125,6 +143,7 @@ def test_a_changed_password_does_not_prolong_the_absolute_limit(ana: World) -> N
     while ana.clock.now < began + timedelta(hours=23, minutes=30):
         ana.clock.advance(minutes=30)
         assert is_signed_in(client)
+    assert prove_again(client).status_code == 303
     form = {"current": PASSWORD, "password": OTHER_PASSWORD}
     assert submit(client, "/account/password", form).status_code == 303
     ana.clock.now = began + timedelta(hours=24)
@@ -199,44 +218,48 @@ def test_an_altered_cookie_is_nobody(ana: World) -> None:
     assert not is_signed_in(client)
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "https://evil.example/",
-        "//evil.example/",
-        "/\\evil.example/",
-        "\\/evil.example",
-        "/\t/evil.example",
-        "/\n/evil.example",
-        "http:evil.example",
-        "javascript:alert(1)",
-        "evil.example",
-        " //evil.example",
-        "/ /evil.example",
-        "/é",
-        "/" + "a" * 9000,
-        "",
-    ],
-)
-def test_signing_in_leads_nowhere_but_here(ana: World, target: str) -> None:
+TARGETS = [
+    "https://evil.example/",
+    "//evil.example/",
+    "/\\evil.example/",
+    "\\/evil.example",
+    "/\t/evil.example",
+    "/\n/evil.example",
+    "http:evil.example",
+    "javascript:alert(1)",
+    "evil.example",
+    " //evil.example",
+    "/ /evil.example",
+    "/é",
+    "/" + "a" * 9000,
+    "",
+]
+
+
+def test_signing_in_leads_nowhere_but_here(ana: World) -> None:
     client = ana.client
-    form = {"email": ANA, "password": PASSWORD, "next": target}
-    assert submit(client, "/login", form).headers["Location"] == "/privacy"
-    answer = client.get("/login", query_string={"next": target})  # signed in already
-    assert answer.headers["Location"] == "/privacy"
-    page = ana.client.get("/login", query_string={"next": target})
-    assert page.status_code == 200
-    assert not target or target not in page.text
+    make_known(client)
+    for target in TARGETS:
+        form = {"email": ANA, "password": PASSWORD, "next": target}
+        answer = submit(client, "/login?reauth=1", form, to="/login")
+        assert answer.headers["Location"] == "/privacy"
+        answer = client.get("/login", query_string={"next": target})  # signed in already
+        assert answer.headers["Location"] == "/privacy"
+        page = ana.client.get("/login", query_string={"next": target})
+        assert page.status_code == 200
+        assert not target or target not in page.text
 
 
 def test_signing_in_leads_on_to_a_page_of_ours_through_both_steps(ana: World) -> None:
     target = "/oauth/authorize?client_id=shop&redirect_uri=https%3A%2F%2Fshop.example%2Fcb"
     client = ana.client
+    make_known(client)
     form = {"email": ANA, "password": PASSWORD, "next": target}
     assert submit(client, "/login", form).headers["Location"] == target
     totp, _codes = enrol(ana, client)
     ana.clock.advance(seconds=60)
     client = ana.client
+    make_known(client)
     second = submit(client, "/login", form).headers["Location"]
     assert second.startswith("/login/code?next=")
     page = client.get(second).text
@@ -281,6 +304,7 @@ def test_sign_ins_are_in_the_log_with_where_and_how(ana: World) -> None:
     client = ana.client
     client.environ_base["REMOTE_ADDR"] = "203.0.113.7"
     sign_in(client, ANA, OTHER_PASSWORD)
+    ana.settle()
     sign_in(client)
     subject_id = account_of(ana).subject_id
     with ana.placet.runtime.snapshot() as session:
@@ -290,7 +314,8 @@ def test_sign_ins_are_in_the_log_with_where_and_how(ana: World) -> None:
         ]
     told = json.dumps(payloads)
     assert '"factor": "password"' in told
-    assert told.count("203.0.113.7") == 2
+    assert told.count("203.0.113.0/24") >= 2
+    assert "203.0.113.7" not in told
     assert PASSWORD not in told
     ana.settle()
     assert ana.verify().ok
@@ -302,9 +327,12 @@ def test_failures_of_an_unknown_account_leave_no_entry(ana: World) -> None:
             return session.scalar(sa.select(sa.func.count()).select_from(Entry)) or 0
 
     before = entries()
-    assert sign_in(ana.client, BRUNO).status_code == 422
+    assert sign_in(ana.client, BRUNO, known=False).status_code == 422
+    ana.settle()
     assert entries() == before
-    assert sign_in(ana.client, ANA, OTHER_PASSWORD).status_code == 422
+    assert sign_in(ana.client, ANA, OTHER_PASSWORD, known=False).status_code == 422
+    assert entries() == before  # the worker looks whether there is an account
+    ana.settle()
     assert entries() == before + 1
 
 
