@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from identity.accounts.client import Client
 from identity.accounts.model import Account
 
 
 class Browser(Protocol):
     """The browser that sent this request; `identity.sessions` has the real one."""
+
+    def client(self) -> Client:
+        """Return the browser as it shows itself; the address only as trusted proxies give it."""
+        ...
+
+    def device_token(self) -> str | None:
+        """Return the token of the browser's device cookie, or None."""
+        ...
+
+    def keep_device(self, token: str) -> None:
+        """Put a device's token into the cookie of the answer to this request."""
+        ...
 
     def sign_in(self, account: Account, methods: Sequence[str]) -> None:
         """Begin a session for a person who has just proved who they are, in its own transaction.
@@ -21,16 +34,9 @@ class Browser(Protocol):
         ...
 
     def first_stop(self, account: Account) -> str | None:
-        """Return where a person must go before anything else, or None.
-
-        Whoever sees other people's data sets up a second factor first: it is made ready here.
-        """
+        """Return where a person must go before anything else, or None."""
         ...
 
     def renew(self, methods: Sequence[str]) -> None:
         """Give the present session a new id and other methods: its privilege has changed."""
-        ...
-
-    def is_fresh(self) -> bool:
-        """Tell whether the person proved who they are a short while ago."""
         ...

@@ -16,6 +16,9 @@ REGISTRATION_LIFETIME: Final = timedelta(hours=24)
 
 INVITATION_LIFETIME: Final = timedelta(hours=24)
 
+CLOSING_GRACE: Final = timedelta(days=14)
+"""For so long a person may take back the closing of their account; then they are erased."""
+
 #: Roles that see other people's data: they need a second factor, and come by invitation.
 PRIVILEGED: Final = frozenset({Role.STAFF, Role.DPO, Role.ADMINISTRATOR})
 
@@ -24,6 +27,8 @@ class AccountStatus(StrEnum):
     """Whether an account lets anybody in."""
 
     ACTIVE = "active"
+    DISABLED = "disabled"
+    CLOSING = "closing"
     CLOSED = "closed"
 
 
@@ -35,9 +40,10 @@ class Account:
         account_id: 32 hexadecimal digits, random.
         subject_id: the person.
         role: what the person may do here.
-        status: a closed account lets nobody in.
+        status: only an active account lets anybody in; a closing one shows the way back alone.
         language: of letters to the person.
         created_at: when the address was proven.
+        closing_until: of a closing account, the instant at which the person is erased.
     """
 
     account_id: str
@@ -46,6 +52,7 @@ class Account:
     status: AccountStatus
     language: str
     created_at: datetime
+    closing_until: datetime | None = None
 
 
 class LinkNotValid(DomainError):
@@ -70,6 +77,24 @@ class WrongCredentials(DomainError):
 
     def __init__(self) -> None:
         super().__init__("the address or the password is not right", field="password")
+
+
+class LastAdministrator(DomainError):
+    """Nobody would be left to administer."""
+
+    code = "last-administrator"
+
+
+class OwnAccount(DomainError):
+    """An administrator does not act upon their own account."""
+
+    code = "own-account"
+
+
+class AccountIsDisabled(DomainError):
+    """Address and password belong together, and the account was disabled by the company."""
+
+    code = "account-disabled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +126,44 @@ class AccountClosed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountDisabled(Event):
+    """Somebody of ours shut an account; the reason is in the evidence. Consents go on counting."""
+
+    tag: ClassVar[EventTag] = EventTag.ACCOUNTS_ACCOUNT_DISABLED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountEnabled(Event):
+    """A disabled account lets its person in again; the reason is in the evidence."""
+
+    tag: ClassVar[EventTag] = EventTag.ACCOUNTS_ACCOUNT_ENABLED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosingBegun(Event):
+    """A person closes their account; at `until` (RFC 3339) they are erased."""
+
+    tag: ClassVar[EventTag] = EventTag.ACCOUNTS_CLOSING_BEGUN
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    account_id: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosingUndone(Event):
+    """A person took the closing back in time; `by` is `link` or `sign-in`."""
+
+    tag: ClassVar[EventTag] = EventTag.ACCOUNTS_CLOSING_UNDONE
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    account_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationCreated(Event):
     """Somebody may register with a role; the event is about nobody yet."""
 
@@ -128,3 +191,22 @@ class RoleGranted(Event):
     retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
     account_id: str
     role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleRemoved(Event):
+    """An account lost a role that sees other people's data."""
+
+    tag: ClassVar[EventTag] = EventTag.ACCOUNTS_ROLE_REMOVED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    account_id: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationRevoked(Event):
+    """An invitation was taken back before anybody used it."""
+
+    tag: ClassVar[EventTag] = EventTag.ACCOUNTS_INVITATION_REVOKED
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+    invitation_id: str

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
+from urllib.parse import urlencode
 
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, Response, current_app, redirect, render_template, request
 from flask_babel import format_timedelta, gettext
+from werkzeug.wrappers import Response as BaseResponse
 
+from identity.accounts.attempts import AddressProofNeeded
 from policies.errors import TooManyAttempts
 
 MAX_LENGTH: Final = 8192
@@ -25,6 +28,13 @@ def local_path(value: str | None) -> str | None:
     if not value.startswith("/") or value.startswith("//") or "\\" in value:
         return None
     return value if value.isascii() and value.isprintable() and " " not in value else None
+
+
+def onward(stop: str | None, target: str) -> str | None:
+    """Return a first stop that remembers where the person was going; None where there is none."""
+    if stop is None or not target:
+        return stop
+    return f"{stop}?{urlencode({'next': target})}"
 
 
 def show_wait(error: TooManyAttempts) -> Response:
@@ -46,6 +56,14 @@ def show_wait(error: TooManyAttempts) -> Response:
     return response
 
 
+def lead_to_proof(_error: AddressProofNeeded) -> BaseResponse:
+    """Lead a new browser to prove the address, and from there back to where it was going."""
+    target = local_path(request.form.get("next"))
+    query = f"?{urlencode({'next': target})}" if target else ""
+    return redirect(f"/login/prove{query}", code=303)
+
+
 def slow_down(routes: Blueprint) -> None:
-    """Let the pages of a blueprint answer too many attempts with the time to wait."""
+    """Let the pages of a blueprint answer too many attempts with what to do instead."""
     routes.register_error_handler(TooManyAttempts, show_wait)
+    routes.register_error_handler(AddressProofNeeded, lead_to_proof)

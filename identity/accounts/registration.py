@@ -8,6 +8,7 @@ never becomes that person's. Source: GDPR Art. 5(1)(c).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -28,8 +29,10 @@ from identity.accounts.model import (
     WrongCredentials,
 )
 from identity.accounts.service import Accounts
+from policies.assurance import METHODS_OF, Factor
 from policies.vocabulary import RetentionClass, Role
 from privacy.actor import Actor
+from privacy.consent.acknowledgements import AccountNoticesShown
 from privacy.ids import new_id, secret_digest
 from privacy.keys.blind_index import BlindIndex, IdentifierKind, normalise_email
 from privacy.keys.sealing import DEPLOYMENT, Sealer, place
@@ -39,10 +42,40 @@ from privacy.unit_of_work import Runtime, UnitOfWork
 
 #: Makes a registered password hash the account's; `identity.credentials` has it.
 KeepPassword = Callable[[UnitOfWork, Account, str], None]
+#: Makes a registered passkey the account's; `identity.mfa` has it.
+KeepPasskey = Callable[[UnitOfWork, Account, bytes], None]
+#: Records which notices of the account the person was shown; `privacy.consent` has it.
+RecordNotices = Callable[[UnitOfWork, str, AccountNoticesShown], None]
 #: Tells whether a password is the one of a hash; slow on purpose.
 PasswordMatches = Callable[[str, str], bool]
 
 _Count = Callable[[Session, str, int, datetime], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A registration whose address is not proven yet.
+
+    Attributes:
+        registration_id: names it.
+        by_password: whether a password was chosen; else a passkey was made.
+    """
+
+    registration_id: str
+    by_password: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An account was opened.
+
+    Attributes:
+        account: the account.
+        methods: how its person is known in the browser that began, RFC 8176 values.
+    """
+
+    account: Account
+    methods: tuple[str, ...]
 
 
 class Registrations:
@@ -59,6 +92,8 @@ class Registrations:
         postbox: Postbox,
         keep_password: KeepPassword,
         password_matches: PasswordMatches,
+        keep_passkey: KeepPasskey,
+        record_notices: RecordNotices,
         base_url: str,
     ) -> None:
         self._runtime = runtime
@@ -69,6 +104,8 @@ class Registrations:
         self._postbox = postbox
         self._keep_password = keep_password
         self._password_matches = password_matches
+        self._keep_passkey = keep_passkey
+        self._record_notices = record_notices
         self._base_url = base_url
 
     def begin(
@@ -76,9 +113,11 @@ class Registrations:
         uow: UnitOfWork,
         *,
         email: str,
-        password_hash: str,
+        password_hash: str | None = None,
+        passkey: bytes | None = None,
         language: str,
         invitation: str | None = None,
+        shown: AccountNoticesShown | None = None,
     ) -> str:
         """Keep a registration, mail its link and code, and return its id; commits.
 
@@ -89,8 +128,11 @@ class Registrations:
             uow: the unit of work.
             email: the address, as typed.
             password_hash: of the chosen password; made before the transaction began.
+            passkey: instead of a password, what `identity.mfa` keeps of a verified one.
             language: of the letter and the account.
             invitation: the token of the invitation that brings a role, if any.
+            shown: the notices of the account that stood on the form; evidence once the account
+                opens.
 
         Raises:
             InvalidInput: it is not an address.
@@ -99,7 +141,7 @@ class Registrations:
         address = normalise_email(email)
         if invitation is not None:
             self._accounts.invited_role(uow.session, invitation, now=uow.now)
-        known = self._accounts.by_email(uow.session, address) is not None
+        known = self._accounts.at_address(uow.session, address) is not None
         registration_id = new_id(uow.ids)
         proof = new_proof(uow.ids, registration_id)
         sealed = self._sealer.seal(
@@ -110,16 +152,28 @@ class Registrations:
             address.encode(),
             at=uow.now,
         )
+        passkey_sealed = passkey and self._sealer.seal(
+            uow.session,
+            DEPLOYMENT,
+            RetentionClass.SECURITY_TRAIL,
+            _passkey_place(registration_id),
+            passkey,
+            at=uow.now,
+        )
         uow.session.add(
             store.PendingRegistration(
                 registration_id=registration_id,
                 email_index=self._blind_index.of(IdentifierKind.EMAIL, address),
                 email_sealed=sealed,
                 password_hash=password_hash,
+                passkey_sealed=passkey_sealed,
                 token_digest=proof.token_digest,
                 code_digest=proof.code_digest,
                 language=language,
                 invitation_digest=secret_digest(invitation) if invitation else None,
+                terms_version=shown.terms_version if shown else None,
+                privacy_version=shown.privacy_version if shown else None,
+                notices_language=shown.language if shown else None,
                 created_at=uow.now,
                 code_expires_at=uow.now + CODE_LIFETIME,
                 expires_at=uow.now + REGISTRATION_LIFETIME,
@@ -147,8 +201,8 @@ class Registrations:
         uow.commit()
         return registration_id
 
-    def registration_of(self, session: Session, token: str) -> str:
-        """Return the id of the registration whose mailed link this is; changes nothing.
+    def registration_of(self, session: Session, token: str) -> Waiting:
+        """Return the registration whose mailed link this is; changes nothing.
 
         Raises:
             LinkNotValid: it was used, has expired or never was.
@@ -156,15 +210,15 @@ class Registrations:
         row = store.pending_by_token(session, secret_digest(token))
         if row is None or row.used_at is not None or row.expires_at <= self._runtime.clock():
             raise LinkNotValid("the link is not valid")
-        return row.registration_id
+        return Waiting(row.registration_id, by_password=row.password_hash is not None)
 
-    def prove_by_link(self, actor: Actor, token: str, *, password: str | None) -> Account:
+    def prove_by_link(self, actor: Actor, token: str, *, password: str | None) -> Opened:
         """Open the account of a mailed link, once.
 
         A link says that somebody reads the mailbox, not that the same person chose the password:
         an attacker may have registered the address and hope for one careless press of a button.
-        So a browser that did not begin the registration must give the password too. Tries count
-        like those of the code. Opens transactions of its own, so call it while none is open.
+        So a browser that did not begin the registration must give the password too, and cannot
+        prove one with a passkey at all. Tries count like those of the code. Opens transactions of its own, so call it while none is open.
 
         Args:
             actor: who asks.
@@ -172,23 +226,26 @@ class Registrations:
             password: None where this browser began the registration.
 
         Raises:
-            LinkNotValid: it was used, has expired, or the tries are used up.
+            LinkNotValid: it was used, has expired, the tries are used up, or it belongs to another
+                browser and there is no password.
             WrongCredentials: the password is not the one; a few more tries are left.
         """
         with self._runtime.snapshot() as session:
-            registration_id = self.registration_of(session, token)
+            registration_id = self.registration_of(session, token).registration_id
             row = session.get_one(store.PendingRegistration, registration_id)
             password_hash = row.password_hash
         if password is not None:
+            if password_hash is None:
+                raise LinkNotValid("the link works in the browser that began alone")
             self._count(actor, registration_id, store.count_password_try)
             if not self._password_matches(password_hash, password):
                 raise WrongCredentials
         with self._runtime.unit_of_work(actor) as uow:
-            account = self._prove(uow, registration_id, by="link")
+            opened = self._prove(uow, registration_id, by="link")
             uow.commit()
-        return account
+        return opened
 
-    def prove_by_code(self, actor: Actor, registration_id: str, code: str) -> Account:
+    def prove_by_code(self, actor: Actor, registration_id: str, code: str) -> Opened:
         """Open the account of a registration by its mailed code, once.
 
         The try is counted first and stands when the code is refused. Opens transactions of its
@@ -205,9 +262,9 @@ class Registrations:
                 raise LinkNotValid("the code is not valid any more")
             if not code_matches(registration_id, code, row.code_digest):
                 raise WrongCode
-            account = self._prove(uow, registration_id, by="code")
+            opened = self._prove(uow, registration_id, by="code")
             uow.commit()
-        return account
+        return opened
 
     def _count(self, actor: Actor, registration_id: str, count: _Count) -> None:
         with self._runtime.unit_of_work(actor) as uow:
@@ -215,7 +272,7 @@ class Registrations:
                 raise LinkNotValid("no try is left")
             uow.commit()
 
-    def _prove(self, uow: UnitOfWork, registration_id: str, *, by: str) -> Account:
+    def _prove(self, uow: UnitOfWork, registration_id: str, *, by: str) -> Opened:
         first = uow.session.get(store.PendingRegistration, registration_id)
         if first is None:
             raise LinkNotValid("the registration is not valid any more")
@@ -237,12 +294,38 @@ class Registrations:
         account = self._accounts.open(uow, subject_id, role=role, language=row.language)
         self._subjects.verify_email(uow, subject_id, address)
         uow.record(AccountVerified(subject_id=subject_id, account_id=account.account_id, by=by))
+        if row.notices_language is not None:
+            shown = AccountNoticesShown(
+                row.notices_language, row.terms_version, row.privacy_version
+            )
+            self._record_notices(uow, subject_id, shown)
         if invitation_id is not None:
             self._accounts.grant_role(uow, account, invitation_id)
-        self._keep_password(uow, account, row.password_hash)
+        factor = self._keep_factor(uow, account, row)
         store.delete_pendings(uow.session, row.email_index)
-        return account
+        return Opened(account, tuple(sorted(METHODS_OF[factor])))
+
+    def _keep_factor(
+        self, uow: UnitOfWork, account: Account, row: store.PendingRegistration
+    ) -> Factor:
+        """Make the chosen password or passkey the account's, and tell which it is."""
+        if row.password_hash is not None:
+            self._keep_password(uow, account, row.password_hash)
+            return Factor.PASSWORD
+        kept = self._sealer.open(
+            uow.session,
+            DEPLOYMENT,
+            RetentionClass.SECURITY_TRAIL,
+            _passkey_place(row.registration_id),
+            row.passkey_sealed or b"",
+        )
+        self._keep_passkey(uow, account, kept)
+        return Factor.PASSKEY
 
 
 def _email_place(registration_id: str) -> bytes:
     return place("pending_registration", "email_sealed", registration_id)
+
+
+def _passkey_place(registration_id: str) -> bytes:
+    return place("pending_registration", "passkey_sealed", registration_id)

@@ -20,9 +20,9 @@ from identity.accounts.model import (
     RoleGranted,
 )
 from policies.errors import NotFound
-from policies.vocabulary import Role
+from policies.vocabulary import Attribute, Role
 from privacy.ids import new_id, new_token, secret_digest
-from privacy.subjects.model import Attribute
+from privacy.keys.blind_index import normalise_email
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import UnitOfWork
 
@@ -46,16 +46,25 @@ class Accounts:
         return _account(row) if row else None
 
     @staticmethod
-    def lock(uow: UnitOfWork, account_id: str) -> Account:
-        """Return an active account and let nobody else change its ways in until the commit.
+    def lock(
+        uow: UnitOfWork,
+        account_id: str,
+        *statuses: AccountStatus,
+    ) -> Account:
+        """Return an account and let nobody else change its ways in until the commit.
+
+        Args:
+            uow: the caller's unit of work.
+            account_id: which.
+            statuses: what it may be; nothing means active alone.
 
         Raises:
-            NotFound: there is none, or it was closed.
+            NotFound: there is none, or it is in another status.
         """
         row = uow.session.get(
             store.AccountRow, account_id, with_for_update=True, populate_existing=True
         )
-        if row is None or row.status != AccountStatus.ACTIVE.value:
+        if row is None or AccountStatus(row.status) not in (statuses or (AccountStatus.ACTIVE,)):
             raise NotFound("there is no such account")
         return _account(row)
 
@@ -69,8 +78,29 @@ class Accounts:
         account = self.of_subject(session, subject_id) if subject_id else None
         return account if account and account.status is AccountStatus.ACTIVE else None
 
+    def at_address(self, session: Session, address: str) -> Account | None:
+        """Return the account that holds this address, disabled or closing ones too.
+
+        Raises:
+            InvalidInput: it is not an address.
+        """
+        # Where nobody has the address nobody is looked up: the work is the same.
+        subject_id = self._subjects.find_by_email(session, address)
+        account = self.of_subject(session, subject_id or "")
+        return account if account and account.status is not AccountStatus.CLOSED else None
+
+    def signing_in(self, session: Session, address: str) -> Account | None:
+        """As `at_address`, but only by the address that the person chose to sign in with.
+
+        So failures are counted in one place, however many addresses an account has.
+        """
+        account = self.at_address(session, address)
+        if account is None or self.email_of(session, account) != normalise_email(address):
+            return None
+        return account
+
     def email_of(self, session: Session, account: Account) -> str:
-        """Return the address that the person signs in with.
+        """Return the address that the person signs in with and gets letters at.
 
         Raises:
             NotFound: none is kept, since the person was erased.
@@ -79,6 +109,10 @@ class Accounts:
         if not addresses:
             raise NotFound("this account has no address any more")
         return addresses[0]
+
+    def addresses_of(self, session: Session, account: Account) -> list[str]:
+        """Return every address that the person proved; letters about security go to all."""
+        return self._subjects.emails(session, account.subject_id)
 
     @staticmethod
     def open(uow: UnitOfWork, subject_id: str, *, role: Role, language: str) -> Account:
@@ -102,7 +136,7 @@ class Accounts:
                     uow.session.add(row)
             except IntegrityError:
                 raise LinkNotValid("there is an account already") from None
-        elif row.status == AccountStatus.ACTIVE.value:
+        elif row.status != AccountStatus.CLOSED.value:
             raise LinkNotValid("there is an account already")
         else:
             row.status, row.closed_at = AccountStatus.ACTIVE.value, None
@@ -125,10 +159,12 @@ class Accounts:
         if row.status == AccountStatus.CLOSED.value:
             return
         row.status, row.closed_at = AccountStatus.CLOSED.value, uow.now
+        row.closing_until, row.undo_digest = None, None
         uow.record(AccountClosed(subject_id=row.subject_id, account_id=account_id))
 
     def choose_language(self, uow: UnitOfWork, account: Account, language: str) -> None:
         """Keep the language that the person reads; a use case that commits."""
+        self._subjects.hold(uow.session, account.subject_id)  # as everywhere: the person first
         row = uow.session.get_one(store.AccountRow, account.account_id)
         if row.language != language:
             row.language = language
@@ -163,7 +199,8 @@ class Accounts:
             LinkNotValid: it was used, has expired or never was.
         """
         row = session.get(store.InvitationRow, secret_digest(token))
-        if row is None or row.used_at is not None or row.expires_at <= now:
+        spent = row is None or row.used_at is not None or row.revoked_at is not None
+        if row is None or spent or row.expires_at <= now:
             raise LinkNotValid("the invitation is not valid")
         return Role(row.role)
 
@@ -199,4 +236,5 @@ def _account(row: store.AccountRow) -> Account:
         status=AccountStatus(row.status),
         language=row.language,
         created_at=row.created_at,
+        closing_until=row.closing_until,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from identity.accounts import address_store  # noqa: F401 - where the migrations find its tables
 from identity.single_use import changed_one
 from privacy.database import OPERATIONAL, Base, UtcDateTime
 
@@ -24,13 +26,17 @@ class PendingRegistration(Base):
     registration_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     email_index: Mapped[bytes] = mapped_column(sa.LargeBinary(16), index=True)
     email_sealed: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    password_hash: Mapped[str] = mapped_column(sa.String(200))
+    password_hash: Mapped[str | None] = mapped_column(sa.String(200))
+    passkey_sealed: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     token_digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
     code_digest: Mapped[str] = mapped_column(sa.String(64))
     code_attempts: Mapped[int] = mapped_column(default=0)
     password_attempts: Mapped[int] = mapped_column(default=0)
     language: Mapped[str] = mapped_column(sa.String(8))
     invitation_digest: Mapped[str | None] = mapped_column(sa.String(64))
+    terms_version: Mapped[int | None]
+    privacy_version: Mapped[int | None]
+    notices_language: Mapped[str | None] = mapped_column(sa.String(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     code_expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
@@ -51,6 +57,8 @@ class AccountRow(Base):
     language: Mapped[str] = mapped_column(sa.String(8))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closing_until: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    undo_digest: Mapped[str | None] = mapped_column(sa.String(64), index=True, unique=True)
 
 
 class InvitationRow(Base):
@@ -64,6 +72,7 @@ class InvitationRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class AttemptRow(Base):
@@ -78,10 +87,97 @@ class AttemptRow(Base):
     last_failure_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
+class SignInTryRow(Base):
+    """One try of a password that has not succeeded, kept for an hour; names neither side."""
+
+    __tablename__ = "sign_in_try"
+    __table_args__ = (
+        sa.Index(None, "account_digest", "at"),
+        sa.Index(None, "network_digest", "at"),
+        {"info": OPERATIONAL},
+    )
+
+    try_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    account_digest: Mapped[str] = mapped_column(sa.String(64))
+    network_digest: Mapped[str] = mapped_column(sa.String(64))
+    device_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
 def account_of_subject(session: Session, subject_id: str) -> AccountRow | None:
     """Return the person's account, closed or not."""
     query = sa.select(AccountRow).where(AccountRow.subject_id == subject_id)
     return session.scalars(query).one_or_none()
+
+
+def account_closing_by(session: Session, undo_digest: str) -> AccountRow | None:
+    """Return the account whose closing this link takes back."""
+    query = sa.select(AccountRow).where(AccountRow.undo_digest == undo_digest)
+    return session.scalars(query).one_or_none()
+
+
+def begin_closing(session: Session, account_id: str, *, until: datetime, undo_digest: str) -> bool:
+    """Make an active account a closing one; True for exactly one caller."""
+    closing = (
+        sa.update(AccountRow)
+        .where(AccountRow.account_id == account_id, AccountRow.status == "active")
+        .values(status="closing", closing_until=until, undo_digest=undo_digest)
+    )
+    return changed_one(session, closing)
+
+
+def undo_closing(session: Session, account_id: str, at: datetime) -> bool:
+    """Make a closing account active while its grace lasts; True for exactly one caller."""
+    undoing = (
+        sa.update(AccountRow)
+        .where(
+            AccountRow.account_id == account_id,
+            AccountRow.status == "closing",
+            AccountRow.closing_until > at,
+        )
+        .values(status="active", closing_until=None, undo_digest=None)
+    )
+    return changed_one(session, undoing)
+
+
+def end_grace(session: Session, account_id: str, at: datetime) -> bool:
+    """Claim a closing account whose grace has ended; True for exactly one caller."""
+    ending = (
+        sa.update(AccountRow)
+        .where(
+            AccountRow.account_id == account_id,
+            AccountRow.status == "closing",
+            AccountRow.closing_until <= at,
+        )
+        .values(closing_until=None, undo_digest=None)
+    )
+    return changed_one(session, ending)
+
+
+def grace_ended(session: Session, at: datetime, limit: int) -> Sequence[AccountRow]:
+    """Return closing accounts whose grace has ended, the longest ago first."""
+    query = (
+        sa.select(AccountRow)
+        .where(AccountRow.status == "closing", AccountRow.closing_until <= at)
+        .order_by(AccountRow.closing_until, AccountRow.account_id)
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
+def lock_administrators(session: Session) -> Sequence[str]:
+    """Return ids of the active administrators, locked in one order until the transaction ends.
+
+    Whoever takes the role or the account from one of them waits here for who came first, and then
+    sees who is left.
+    """
+    query = (
+        sa.select(AccountRow.account_id)
+        .where(AccountRow.role == "administrator", AccountRow.status == "active")
+        .order_by(AccountRow.account_id)
+        .with_for_update()
+    )
+    return session.scalars(query).all()
 
 
 def pending_by_token(session: Session, token_digest: str) -> PendingRegistration | None:
@@ -160,6 +256,7 @@ def claim_invitation(session: Session, token_digest: str, at: datetime) -> bool:
         .where(
             InvitationRow.token_digest == token_digest,
             InvitationRow.used_at.is_(None),
+            InvitationRow.revoked_at.is_(None),
             InvitationRow.expires_at > at,
         )
         .values(used_at=at)
@@ -185,3 +282,67 @@ def lock_attempt(session: Session, kind: str, key_digest: str) -> AttemptRow | N
         .execution_options(populate_existing=True)
     )
     return session.scalars(query).one_or_none()
+
+
+def tries_of_strangers(session: Session, account_digests: Sequence[str], since: datetime) -> int:
+    """Return how often an account was tried from unknown devices after `since`."""
+    return _count_tries(
+        session,
+        SignInTryRow.account_digest.in_(account_digests),
+        SignInTryRow.device_id.is_(None),
+        SignInTryRow.at > since,
+    )
+
+
+def tries_of_device(session: Session, device_id: str, since: datetime) -> int:
+    """Return how often a known device tried after `since`."""
+    return _count_tries(session, SignInTryRow.device_id == device_id, SignInTryRow.at > since)
+
+
+def tries_since(session: Session, since: datetime) -> int:
+    """Return how often any account was tried after `since`."""
+    return _count_tries(session, SignInTryRow.at > since)
+
+
+def accounts_tried(
+    session: Session, network_digest: str, since: datetime, *, but: Sequence[str] = ()
+) -> dict[str, datetime]:
+    """Return accounts that unknown devices of a network tried after `since`, and when last."""
+    query = (
+        sa.select(SignInTryRow.account_digest, sa.func.max(SignInTryRow.at))
+        .where(
+            SignInTryRow.network_digest == network_digest,
+            SignInTryRow.at > since,
+            SignInTryRow.device_id.is_(None),
+            SignInTryRow.account_digest.not_in(but),
+        )
+        .group_by(SignInTryRow.account_digest)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def delete_try(session: Session, try_id: str) -> None:
+    """Take back a try that succeeded."""
+    session.execute(
+        sa.delete(SignInTryRow)
+        .where(SignInTryRow.try_id == try_id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _count_tries(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
+    query = sa.select(sa.func.count()).select_from(SignInTryRow).where(*conditions)
+    return session.scalar(query) or 0
+
+
+def delete_tries_of(session: Session, account_digest: str) -> None:
+    """Delete the tries of one account."""
+    deletion = sa.delete(SignInTryRow).where(SignInTryRow.account_digest == account_digest)
+    session.execute(deletion.execution_options(synchronize_session=False))
+
+
+def delete_tries(session: Session, until: datetime) -> int:
+    """Delete tries up to an instant; return how many."""
+    deletion = sa.delete(SignInTryRow).where(SignInTryRow.at <= until)
+    quiet = deletion.execution_options(synchronize_session=False)
+    return cast("sa.CursorResult[Any]", session.execute(quiet)).rowcount

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749.errors import InvalidGrantError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant
 
+from identity.accounts.service import Accounts
 from identity.provider import id_token, pkce, store, tokens
 from identity.provider.model import PERSON_TOKEN_LIFETIME, Client, TokenAnswer
 from policies.errors import NotFound
@@ -50,9 +51,11 @@ class AuthorizationCode(AuthorizationCodeGrant):  # type: ignore[misc]  # Authli
 
         Raises:
             CodeReplayed: it was used before.
-            InvalidGrantError: there is no such code for this client, or its time has run out.
+            InvalidGrantError: there is no such code for this client, its time has run out, or
+                the person's account was shut since.
         """
         uow, digest = self.server.uow, secret_digest(code)
+        self._hold_account(digest)
         claimed = store.claim_code(uow.session, digest, client.client_id, uow.now)
         if claimed is not None:
             return claimed
@@ -60,6 +63,18 @@ class AuthorizationCode(AuthorizationCodeGrant):  # type: ignore[misc]  # Authli
         if used is not None:
             raise CodeReplayed(used)
         raise InvalidGrantError("The code is not valid.")
+
+    def _hold_account(self, digest: str) -> None:
+        """Let nobody shut the account before the tokens are issued, so that shutting ends them."""
+        session = self.server.uow.session
+        subject_id = store.subject_of_code(session, digest)
+        account = Accounts.of_subject(session, subject_id) if subject_id else None
+        if account is None:
+            return
+        try:
+            Accounts.lock(self.server.uow, account.account_id)
+        except NotFound:
+            raise InvalidGrantError("The person may not sign in at present.") from None
 
     def create_token_response(self) -> TokenAnswer:
         """Issue the tokens. Authlib's own writes the access token to its debug log.

@@ -213,6 +213,8 @@ class RevocationReason(StrEnum):
 
     CODE_REPLAYED = "code-replayed"
     ASKED_BY_CLIENT = "asked-by-client"
+    ACCOUNT_SHUT = "account-shut"
+    ACCESS_RECOVERED = "access-recovered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

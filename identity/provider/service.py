@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from identity.accounts.address_model import AddressChangeUndone
+from identity.accounts.model import AccountDisabled, ClosingBegun
+from identity.credentials.model import FactorRecoveryCompleted, PasswordSet
 from identity.provider import store, tokens
 from identity.provider.authorization import AuthorizationRequest
 from identity.provider.authorization_code import CodeReplayed
@@ -25,6 +28,7 @@ from identity.provider.model import (
     ClientSecretRotated,
     CodeIssued,
     GrantType,
+    RevocationReason,
     Token,
     TokenAnswer,
     ordered,
@@ -274,6 +278,24 @@ class Provider:
     def public_keys(self, session: Session) -> Sequence[Mapping[str, object]]:
         """Return the JWKs by which our ID tokens are verified."""
         return self._signing_keys.public(session, KeyUse.OPENID)
+
+    @staticmethod
+    def on_account_shut(uow: UnitOfWork, event: AccountDisabled | ClosingBegun) -> None:
+        """End a person's codes and tokens; called in the transaction that shuts the account."""
+        if event.subject_id is not None:
+            tokens.revoke_of_subject(uow, event.subject_id)
+
+    @staticmethod
+    def on_access_recovered(
+        uow: UnitOfWork, event: PasswordSet | FactorRecoveryCompleted | AddressChangeUndone
+    ) -> None:
+        """End a person's codes and tokens where the sessions end too; called in its transaction.
+
+        Source: OWASP ASVS 5.0 7.4.3.
+        """
+        kept = isinstance(event, PasswordSet) and event.sessions_kept
+        if event.subject_id is not None and not kept:
+            tokens.revoke_of_subject(uow, event.subject_id, RevocationReason.ACCESS_RECOVERED)
 
     @staticmethod
     def forget(uow: UnitOfWork, erased: SubjectErased) -> None:

@@ -221,6 +221,37 @@ def revoke(session: Session, digest: str, at: datetime) -> int:
     )
 
 
+def subject_of_code(session: Session, digest: str) -> str | None:
+    """Return whom a code is for, whatever its state; None where there is no such code."""
+    return session.scalar(sa.select(CodeRow.subject_id).where(CodeRow.code_digest == digest))
+
+
+def void_codes(session: Session, subject_id: str, at: datetime) -> int:
+    """Use up a person's codes that nobody has exchanged, and return how many."""
+    return _changed(
+        session,
+        sa.update(CodeRow)
+        .where(CodeRow.subject_id == subject_id, CodeRow.used_at.is_(None))
+        .values(used_at=at)
+        .execution_options(synchronize_session=False),
+    )
+
+
+def revoke_of_subject(session: Session, subject_id: str, at: datetime) -> Sequence[str]:
+    """End a person's tokens and return the ids of the clients that held valid ones."""
+    valid = (
+        TokenRow.subject_id == subject_id,
+        TokenRow.revoked_at.is_(None),
+        TokenRow.expires_at > at,
+    )
+    holders = session.scalars(
+        sa.select(TokenRow.client_id).where(*valid).order_by(TokenRow.client_id).distinct()
+    ).all()
+    ending = sa.update(TokenRow).where(*valid).values(revoked_at=at)
+    _changed(session, ending.execution_options(synchronize_session=False))
+    return holders
+
+
 def forget(session: Session, subject_id: str) -> None:
     """Delete a person's tokens and codes."""
     session.execute(sa.delete(TokenRow).where(TokenRow.subject_id == subject_id))

@@ -94,6 +94,18 @@ def revoke(uow: UnitOfWork, client: Client, secret: str) -> bool:
     return True
 
 
+def revoke_of_subject(
+    uow: UnitOfWork, subject_id: str, reason: RevocationReason = RevocationReason.ACCOUNT_SHUT
+) -> None:
+    """End what every application holds of a person, as when the account was shut; joins.
+
+    Codes first: an exchange that was quicker has issued its token by then, and it ends too.
+    """
+    store.void_codes(uow.session, subject_id, uow.now)
+    for client_id in store.revoke_of_subject(uow.session, subject_id, uow.now):
+        _record_revoked(uow, subject_id, client_id, reason)
+
+
 def _record_revoked(
     uow: UnitOfWork, subject_id: str | None, client_id: str, reason: RevocationReason
 ) -> None:

@@ -7,8 +7,10 @@ import pyotp
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app import Placet
+from identity.accounts.client import Client
 from identity.accounts.model import Account
-from identity.sessions.sign_in import SignedIn
+from identity.sessions.arrival import SignedIn, Visit
 from policies.vocabulary import Role
 from privacy.actor import SYSTEM
 from tests.support.forms import csrf_token, submit
@@ -82,16 +84,50 @@ def has_account(world: World, email: str = ANA) -> bool:
         return world.placet.identity.accounts.by_email(session, email) is not None
 
 
+def make_known(client: FlaskClient, email: str = ANA) -> None:
+    """Have the browser be one that the address's account, if there is one, has signed in with."""
+    placet: Placet = client.application.extensions["placet"]
+    found = client.get_cookie("placet-device")
+    with placet.runtime.unit_of_work(SYSTEM) as uow:
+        account = placet.identity.accounts.by_email(uow.session, email)
+        if account is None:
+            return
+        token, _device = placet.identity.devices.remember(
+            uow,
+            account,
+            Client("127.0.0.1", ""),
+            token=found.value if found else None,
+            trust=False,
+        )
+        uow.commit()
+    client.set_cookie("placet-device", token)
+
+
 def sign_in(
-    client: FlaskClient, email: str = ANA, password: str = PASSWORD, path: str = "/login"
+    client: FlaskClient,
+    email: str = ANA,
+    password: str = PASSWORD,
+    path: str = "/login",
+    *,
+    known: bool = True,
 ) -> TestResponse:
-    """Fill in the sign-in form."""
+    """Fill in the sign-in form, in a browser that the account knows or in a new one."""
+    if known:
+        make_known(client, email)
     return submit(client, path, {"email": email, "password": password}, to="/login")
 
 
 def is_signed_in(client: FlaskClient) -> bool:
     """Tell whether the browser has a living session."""
     return client.get("/account").status_code == 200
+
+
+def prove_again(
+    client: FlaskClient, page: str = "/account", password: str = PASSWORD
+) -> TestResponse:
+    """Show the password again, as a sensitive page asks for it."""
+    asked = f"/login/again?next={page}"
+    return submit(client, asked, {"password": password, "next": page}, to="/login/again/password")
 
 
 def enrol(world: World, client: FlaskClient) -> tuple[pyotp.TOTP, list[str]]:
@@ -108,7 +144,7 @@ def enrol(world: World, client: FlaskClient) -> tuple[pyotp.TOTP, list[str]]:
         client, "/account/totp", {"code": totp.at(world.clock())}, to="/account/totp/confirm"
     )
     assert answer.status_code == 200, answer.text
-    return totp, re.findall(r"<li>([A-Z2-7-]{19})</li>", answer.text)
+    return totp, re.findall(r"<li>([A-Z2-7-]{29})</li>", answer.text)
 
 
 def invited(world: World, mail: MailServer, role: Role, email: str = DELIA) -> FlaskClient:
@@ -120,15 +156,18 @@ def invited(world: World, mail: MailServer, role: Role, email: str = DELIA) -> F
     assert answer.headers["Location"] == "/register/code", answer.text
     code = letter(world, mail, email).code
     answer = submit(client, "/register/code", {"code": code})
-    assert answer.headers["Location"] == "/account/totp", answer.text
+    assert answer.headers["Location"] == "/account/passkeys", answer.text
     return client
 
 
 def signed_in_by_password(world: World, email: str, password: str) -> SignedIn:
     """Sign in by the service alone."""
-    identity = world.placet.identity
-    with world.app.test_request_context("/login"):
-        client = identity.browser.client()
-    result = identity.sign_in.by_password(SYSTEM, email=email, password=password, client=client)
+    client = world.client
+    make_known(client, email)
+    found = client.get_cookie("placet-device")
+    visit = Visit(Client("127.0.0.1", ""), found.value if found else None)
+    result = world.placet.identity.sign_in.by_password(
+        SYSTEM, email=email, password=password, visit=visit
+    )
     assert isinstance(result, SignedIn)
     return result

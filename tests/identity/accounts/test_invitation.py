@@ -1,4 +1,4 @@
-"""Whoever sees other people's data comes by invitation, and brings a second factor."""
+"""Whoever sees other people's data comes by invitation, and brings a passkey."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +15,7 @@ from policies.vocabulary import Role, Scope
 from privacy.actor import ANONYMOUS, SYSTEM
 from privacy.http import current_actor, requires
 from privacy.ids import secret_digest
+from tests.identity.passkeys import add_passkey, with_passkey
 from tests.identity.people import (
     ANA,
     BRUNO,
@@ -62,23 +63,23 @@ def desk(world: World) -> None:
         (Role.ADMINISTRATOR, "/test/administration", "/test/desk"),
     ],
 )
-def test_a_role_opens_its_door_only_with_a_second_factor(
+def test_a_role_opens_its_door_only_with_a_passkey(
     world: World, mail_server: MailServer, role: Role, opens: str, shut: str
 ) -> None:
     client = invited(world, mail_server, role)
     assert account_of(world, DELIA).role is role
     assert client.get(opens).status_code == 403
-    totp, _codes = enrol(world, client)
-    answer = client.get(opens)
-    assert (answer.status_code, answer.text) == (200, role.value)
-    assert client.get(shut).status_code == 403
+    enrol(world, client)  # an application's code can be phished
+    assert client.get(opens).status_code == 403
+    key = add_passkey(client)
 
     again = world.client
-    world.clock.advance(seconds=60)
     assert sign_in(again, DELIA).headers["Location"].startswith("/login/code")
     assert again.get(opens).status_code == 401  # the password alone is nobody yet
-    submit(again, "/login/code", {"code": totp.at(world.clock())})
-    assert again.get(opens).status_code == 200
+    with_passkey(again, key, page="/login/code")
+    answer = again.get(opens)
+    assert (answer.status_code, answer.text) == (200, role.value)
+    assert again.get(shut).status_code == 403
 
 
 @pytest.mark.usefixtures("desk")
@@ -91,14 +92,14 @@ def test_an_ordinary_person_has_no_desk_whatever_they_prove(
     assert client.get("/test/administration").status_code == 403
 
 
-def test_a_dpo_without_second_factor_is_led_to_it_at_every_sign_in(
+def test_a_dpo_without_passkey_is_led_to_it_at_every_sign_in(
     world: World, mail_server: MailServer
 ) -> None:
     invited(world, mail_server, Role.DPO)
     client = world.client
     answer = sign_in(client, DELIA, path="/login?next=/dpo")
-    assert answer.headers["Location"] == "/account/totp"
-    assert "/account/totp/confirm" in client.get("/account/totp").text
+    assert answer.headers["Location"] == "/account/passkeys?next=%2Fdpo"
+    assert client.get("/account/passkeys").status_code == 200
 
 
 def test_an_invitation_works_once(world: World, mail_server: MailServer) -> None:

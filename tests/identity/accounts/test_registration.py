@@ -238,7 +238,7 @@ def test_twenty_uses_of_one_code_side_by_side_open_one_account(
     def prove(_number: int) -> str:
         barrier.wait()
         try:
-            return registrations.prove_by_code(ANONYMOUS, registration_id, code).account_id
+            return registrations.prove_by_code(ANONYMOUS, registration_id, code).account.account_id
         except LinkNotValid:
             return "refused"
 
@@ -261,7 +261,7 @@ def test_twenty_uses_of_one_link_side_by_side_open_one_account(
     def prove(_number: int) -> str:
         barrier.wait()
         try:
-            return registrations.prove_by_link(ANONYMOUS, token, password=None).account_id
+            return registrations.prove_by_link(ANONYMOUS, token, password=None).account.account_id
         except LinkNotValid:
             return "refused"
 
@@ -292,7 +292,7 @@ def test_registrations_of_one_address_proven_side_by_side_open_one_account(
         barrier.wait()
         try:
             code = code_of[registration_id]
-            return registrations.prove_by_code(ANONYMOUS, registration_id, code).account_id
+            return registrations.prove_by_code(ANONYMOUS, registration_id, code).account.account_id
         except LinkNotValid:
             return "refused"
 

@@ -87,7 +87,7 @@ def test_a_browser_gets_from_the_application_through_our_form_and_back(
         page.goto(f"http://127.0.0.1:{own}/")
         page.get_by_role("button", name="In").click()
         page.get_by_role("button", name="Iniciar sesión").click()
-        page.wait_for_url(callback + "?**", timeout=10_000)
+        page.wait_for_url(callback + "?**")
         answer = query_of(page.url)
     world.placet.runtime.database.engine.dispose()
     assert (answer["state"], answer["iss"]) == ("xyz", base)
