@@ -31,6 +31,7 @@ PROBLEM_TYPE: Final = "application/problem+json"
 TAGS: Final = {
     "decisions": "Ask before using a person's data (AuthZEN 1.0).",
     "consent": "Record what a person said, and read how their consents stand.",
+    "collection": "Ask people for attributes that a purpose needs.",
     "pseudonyms": "Know people under the application's own pseudonyms.",
     "rights": "File a person's request under GDPR Art. 15 to 22.",
     "audit": "Check the log without trusting us (RFC 9162, C2SP).",
@@ -42,7 +43,9 @@ SCOPES: Final = {
     Scope.CONSENTS_READ: "Read how consents stand, and receipts.",
     Scope.CONSENTS_WRITE: "Record consents.",
     Scope.DECISIONS_EVALUATE: "Ask for decisions.",
+    Scope.PSEUDONYMS_READ: "Learn which of its pseudonyms turned out to name one person.",
     Scope.PSEUDONYMS_WRITE: "Turn addresses into pseudonyms.",
+    Scope.PROFILE_REQUEST: "Ask people for attributes, and read what they gave.",
     Scope.PURPOSES_READ: "Read the application's purposes and their notices.",
     Scope.RIGHTS_READ: "Read how rights requests stand.",
     Scope.RIGHTS_WRITE: "File rights requests.",

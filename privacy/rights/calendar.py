@@ -6,8 +6,6 @@ from collections.abc import Collection
 from datetime import date
 from functools import lru_cache
 
-import holidays
-
 from policies.deadlines import Holidays
 
 
@@ -25,6 +23,8 @@ def holidays_of(region: str) -> Holidays:
 
     Source: LOPDGDD DA 3.a (a); Regulation (EEC, Euratom) 1182/71 Art. 3(4).
     """
+    import holidays  # noqa: PLC0415 - a tenth of a second that most processes never need
+
     country, _, subdivision = region.partition("-")
 
     @lru_cache(maxsize=64)
@@ -35,4 +35,17 @@ def holidays_of(region: str) -> Holidays:
         of_year(2026)
     except NotImplementedError:
         raise ValueError(f"no calendar of holidays is known for {region}") from None
+    return of_year
+
+
+def holidays_when_asked(region: str) -> Holidays:
+    """Return what `holidays_of` does, worked out at the first question; set-up checks the region."""
+
+    @lru_cache(maxsize=1)
+    def of_region() -> Holidays:
+        return holidays_of(region)
+
+    def of_year(year: int) -> Collection[date]:
+        return of_region()(year)
+
     return of_year

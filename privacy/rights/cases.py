@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from policies.deadlines import REPLY_MONTHS, Holidays, reply_deadline
-from policies.errors import NotFound
+from policies.errors import InvalidInput, NotFound
 from policies.register.model import Register
 from policies.vocabulary import ConsentChannel, Right, RightsState
 from privacy.consent.service import Consents
@@ -134,12 +134,13 @@ class Cases:
         Raises:
             NotFound: the person was erased.
         """
-        if not self._eraser.is_here(uow.session, subject_id):
+        person = self._subjects.hold_current(uow.session, subject_id)
+        if person is None:
             raise NotFound("there is no such person", field="subject")
-        emails = self._subjects.emails(uow.session, subject_id)
+        emails = self._subjects.emails(uow.session, person)
         contact = emails[0] if emails else None
         return self.receive(
-            uow, asked, contact, channel=channel, subject_id=subject_id, filed_by=filed_by
+            uow, asked, contact, channel=channel, subject_id=person, filed_by=filed_by
         )
 
     def object_to(self, uow: UnitOfWork, request: RightsRequest, detail: Detail) -> bool:
@@ -169,7 +170,10 @@ class Cases:
         if request.subject_id is None:
             return
         if request.right is Right.RECTIFICATION and detail.attribute is not None:
-            self._subjects.rectify(uow, request.subject_id, detail.attribute, detail.value)
+            try:
+                self._subjects.rectify(uow, request.subject_id, detail.attribute, detail.value)
+            except InvalidInput as error:
+                raise InvalidRequest([("value", error.detail)]) from None
         if request.right is Right.OBJECTION:
             self.object_to(uow, request, detail)
         if request.right is Right.ERASURE:

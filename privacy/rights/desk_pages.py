@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
-from flask_babel import get_locale, gettext
+from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from policies.deadlines import days_left
@@ -19,6 +19,7 @@ from policies.register.model import Register
 from policies.vocabulary import Right, RightsState, Scope
 from privacy.desk import DESK_SECTIONS
 from privacy.http import current_actor, requires
+from privacy.languages import page_language
 from privacy.rights import store, words
 from privacy.rights.access import text_in
 from privacy.rights.model import RECTIFIABLE, Detail, InvalidRequest, RightsRequest, asked_from
@@ -117,7 +118,7 @@ def blueprint(
                 subjects.profile(reading, found.subject_id) if found.subject_id and here else {}
             )
         wrong = {name: words.fault_words(name) for name, _ in (error.errors if error else ())}
-        language = str(get_locale() or "es")
+        language = page_language()
         return _page(
             "rights/request_desk.html",
             422 if error else 200,

@@ -40,14 +40,16 @@ class Eraser:
 
         Joins the caller's transaction. The log's leaves stay, and with them every proof.
         """
-        store.lock_subject(uow.session, subject_id)
-        if not self.is_here(uow.session, subject_id):
+        person = self._subjects.hold_current(uow.session, subject_id)
+        if person is None:
             return False
-        self._sources.erase(uow, subject_id)
         ended = set(RetentionClass) - set(kept(uow.now))
-        for retention in ended:
-            self._sealer.destroy(uow.session, subject_id, retention)
-        AuditLog.erase(uow, subject_id, ended)
+        # Whatever was merged into the person ends with the person, and before.
+        for each in reversed(self._subjects.ids(uow.session, person)):
+            self._sources.erase(uow, each)
+            for retention in ended:
+                self._sealer.destroy(uow.session, each, retention)
+            AuditLog.erase(uow, each, ended)
         return True
 
     def end_terms(self, uow: UnitOfWork) -> int:
@@ -55,12 +57,16 @@ class Eraser:
 
         A use case of the worker's: it commits.
         """
-        ended = [
-            (subject_id, retention)
-            for retention in RetentionClass
-            for subject_id, erased_at in store.erased_with_key(uow.session, retention, BATCH)
-            if kept_after_erasure(erased_at)[retention].until <= uow.now
-        ]
+        # A person's aliases were erased with the person, and their evidence refers to each other.
+        ended = sorted(
+            {
+                (each, retention)
+                for retention in RetentionClass
+                for subject_id, erased_at in store.erased_with_key(uow.session, retention, BATCH)
+                if kept_after_erasure(erased_at)[retention].until <= uow.now
+                for each in self._subjects.ids(uow.session, subject_id)
+            }
+        )
         for subject_id, retention in ended:
             if retention is RetentionClass.RIGHTS_FILE:
                 for row in store.rows_of_subject(uow.session, subject_id):

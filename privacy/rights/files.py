@@ -14,6 +14,7 @@ from privacy.events import Json
 from privacy.keys.sealing import DEPLOYMENT, Sealer, place
 from privacy.rights import store
 from privacy.rights.model import Contents, Detail
+from privacy.subjects.model import SubjectsMerged
 from privacy.unit_of_work import UnitOfWork
 
 CLASS = RetentionClass.RIGHTS_FILE
@@ -56,6 +57,13 @@ class Files:
         """Delete the contents, and the way to prove the request."""
         row.contact_sealed = row.message_sealed = row.detail_sealed = row.outcome_sealed = None
         row.token_digest = row.code_digest = row.proof_expires_at = None
+
+    def on_subjects_merged(self, uow: UnitOfWork, event: SubjectsMerged) -> None:
+        """Make the alias's requests the survivor's, under the survivor's own key."""
+        for row in store.rows_of_subject(uow.session, event.alias_id, lock=True):
+            contents = self.read(uow.session, row)
+            row.subject_id = event.subject_id
+            self.write(uow.session, row, contents, uow.now)
 
     def _seal(
         self, session: Session, row: store.RequestRow, column: str, text: str | None, at: datetime

@@ -12,10 +12,17 @@ from typing import ClassVar, Final
 from policies.deadlines import Deadline
 from policies.errors import Conflict, DomainError, InvalidInput
 from policies.register.model import Purpose
-from policies.vocabulary import EventTag, LegalBasis, RetentionClass, Right, RightsState
+from policies.vocabulary import (
+    Attribute,
+    EventTag,
+    LegalBasis,
+    RetentionClass,
+    Right,
+    RightsState,
+)
 from privacy.consent.model import may_object
 from privacy.events import Event, Json
-from privacy.subjects.model import MAX_VALUE_LENGTH, Attribute
+from privacy.subjects.model import MAX_VALUE_LENGTH
 
 PROOF_LIFETIME: Final = timedelta(hours=24)
 """How long a mailed link can be used; a request nobody proved is forgotten then."""

@@ -16,15 +16,17 @@ from flask import (
     request,
     session,
 )
-from flask_babel import get_locale, gettext
+from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
 
+from policies.assurance import Action
 from policies.errors import InvalidInput, NotFound, TooManyAttempts
 from policies.register.model import Register
 from policies.vocabulary import Right, Scope
 from privacy.consent.notice_html import render_notice
 from privacy.events import Json
 from privacy.http import current_actor, requires
+from privacy.languages import page_language
 from privacy.rights import words
 from privacy.rights.access import authority, text_in
 from privacy.rights.erasure import kept
@@ -46,7 +48,7 @@ PENDING = "rights_pending"
 GRANTS = "rights_grants"
 ERASED = "rights_erased"
 MAX_GRANTS = 5
-ANY_RIGHT = ",".join(f'"{right.value}"' for right in Right)
+ANY_OTHER_RIGHT = ",".join(f'"{right.value}"' for right in Right if right is not Right.ERASURE)
 
 Errors = Sequence[tuple[str, str]]
 
@@ -130,16 +132,31 @@ def blueprint(  # noqa: C901 - one closure a route
             proved = rights.prove_by_link(uow, token)
         return _granted(proved)
 
-    @routes.get(f"/rights/<any({ANY_RIGHT}):right>")
+    @routes.get(f"/rights/<any({ANY_OTHER_RIGHT}):right>")
     @requires(Scope.SIGNED_IN)
     def prepare(right: str) -> BaseResponse:
         """Show the signed-in person what exercising this right means."""
         return _portal_form(runtime, subjects, register, {"right": right})
 
-    @routes.post(f"/rights/<any({ANY_RIGHT}):right>")
+    @routes.get("/rights/erasure")
+    @requires(Scope.SIGNED_IN, Action.ERASE_DATA)
+    def prepare_erasure() -> BaseResponse:
+        """Show what erasing means to whoever has just proved again who they are."""
+        return _portal_form(runtime, subjects, register, {"right": Right.ERASURE.value})
+
+    @routes.post(f"/rights/<any({ANY_OTHER_RIGHT}):right>")
     @requires(Scope.SIGNED_IN)
     def ask_in_portal(right: str) -> BaseResponse:
         """Take the signed-in person's request."""
+        return _ask(right)
+
+    @routes.post("/rights/erasure")
+    @requires(Scope.SIGNED_IN, Action.ERASE_DATA)
+    def erase() -> BaseResponse:
+        """Erase the person who has just proved again who they are."""
+        return _ask(Right.ERASURE.value)
+
+    def _ask(right: str) -> BaseResponse:
         typed = {**_typed("message", "attribute", "value", "purpose"), "right": right}
         try:
             with runtime.unit_of_work(current_actor()) as uow:
@@ -184,7 +201,7 @@ def blueprint(  # noqa: C901 - one closure a route
         )
 
     @routes.post("/rights/requests/<reference>/data")
-    @requires(Scope.PUBLIC)
+    @requires(Scope.PUBLIC, Action.SEE_ALL_DATA, page="/rights/requests/{reference}")
     def take_data(reference: str) -> BaseResponse:
         """Hand over the person's data, to read or as a file."""
         found = _mine(runtime, rights, reference)
@@ -199,7 +216,7 @@ def blueprint(  # noqa: C901 - one closure a route
 
 
 def _language() -> str:
-    return str(get_locale() or "es")
+    return page_language()
 
 
 def _signed_in() -> str | None:

@@ -151,6 +151,28 @@ class Rights:
         uow.commit()
         return request
 
+    def erase_at_end_of_grace(
+        self, uow: UnitOfWork, subject_id: str, language: str
+    ) -> RightsRequest:
+        """Erase a person who closed the account and did not come back; commits.
+
+        It is kept as an erasure request that was fulfilled, so that it can be shown later.
+
+        Raises:
+            NotFound: the person was erased before.
+
+        Source: GDPR Art. 17(1), 5(2).
+        """
+        store.lock_subject(uow.session, subject_id)
+        request, contents = self._cases.receive_from(
+            uow, subject_id, Asked(Right.ERASURE, language), channel=RightsChannel.PORTAL
+        )
+        self._cases.perform(uow, request, contents.detail)
+        request = self._cases.close(uow, request, RightsState.FULFILLED, contents)
+        self._letters.erased(uow, request, contents.contact)
+        uow.commit()
+        return request
+
     def ask_by_application(
         self, uow: UnitOfWork, subject_id: str, asked: Asked, client_id: str
     ) -> RightsRequest:
@@ -263,6 +285,7 @@ class Rights:
 
         Source: GDPR Art. 12(3), 12(4); LOPDGDD Art. 12.4.
         """
+        store.hold_person_of(uow.session, request_id)
         row = row_of(uow.session, request_id, lock=True)
         request, contents = store.from_row(row), self._files.read(uow.session, row)
         contents = dataclasses.replace(
@@ -398,6 +421,7 @@ class Rights:
             raise ProofInvalid("the link was used, has expired or never was")
         if before.state is RightsState.UNVERIFIED:
             known = self._subjects.find_by_email(uow.session, contents.contact or "")
+            known = known and self._subjects.hold_current(uow.session, known)
             request = prove(before, known, uow.now)
         else:  # the link that staff sent to the data
             request = dataclasses.replace(before, grant_until=uow.now + GRANT_LIFETIME)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from privacy.clock import rfc3339
 from privacy.events import Json
+from privacy.keys.blind_index import IdentifierKind
 from privacy.pseudonyms import store as pseudonyms_store
 from privacy.pseudonyms.service import Pseudonyms
 from privacy.subjects.service import Subjects
@@ -69,12 +70,19 @@ class ProfileSource:
 
     def collect(self, session: Session, subject_id: str) -> Mapping[str, Json]:
         """Return addresses, profile fields, and which applications know the person as whom."""
-        standing = self._subjects.standing(session, subject_id)
-        known_since = rfc3339(standing.created_at) if standing else None
+        found = (
+            self._subjects.standing(session, each)
+            for each in self._subjects.ids(session, subject_id)
+        )
+        known_since = min((rfc3339(each.created_at) for each in found if each), default=None)
+        numbers = self._subjects.identifiers.of(session, subject_id, IdentifierKind.PHONE)
         profile = self._subjects.profile(session, subject_id)
+        minor_until = self._subjects.minor_until(session, subject_id)
         return {
             "known_since": known_since,
+            **({"minor_until": rfc3339(minor_until)} if minor_until else {}),
             "emails": list(self._subjects.emails(session, subject_id)),
+            "phones": [number.identifier.value for number in numbers],
             "attributes": {field.value: value for field, value in profile.items()},
             "pseudonyms": [
                 {"application": domain, "pseudonym": value, "since": rfc3339(at)}

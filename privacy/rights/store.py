@@ -16,7 +16,7 @@ from policies.vocabulary import RetentionClass, Right, RightsState
 from privacy.database import OPERATIONAL, Base, UtcDateTime
 from privacy.keys.store import DataKey
 from privacy.rights.model import RightsChannel, RightsRequest
-from privacy.subjects.store import SubjectRow
+from privacy.subjects.store import SubjectRow, hold_current
 
 
 class RequestRow(Base):
@@ -159,7 +159,21 @@ def _changed(session: Session, statement: sa.Update) -> bool:
 
 def row_of(session: Session, request_id: str, *, lock: bool = False) -> RequestRow | None:
     """Return the row of this id; `lock` holds it until the transaction ends (PostgreSQL)."""
-    return session.get(RequestRow, request_id, with_for_update=True if lock else None)
+    return session.get(
+        RequestRow,
+        request_id,
+        with_for_update=True if lock else None,
+        populate_existing=lock,
+    )
+
+
+def hold_person_of(session: Session, request_id: str) -> None:
+    """Hold whose request it is: person first, then request, as a merge and an erasure do."""
+    subject_id = session.scalar(
+        sa.select(RequestRow.subject_id).where(RequestRow.request_id == request_id)
+    )
+    if subject_id is not None:
+        hold_current(session, subject_id)
 
 
 def row_referred(session: Session, reference: str) -> RequestRow | None:
@@ -174,13 +188,17 @@ def row_with_token(session: Session, digest: str) -> RequestRow | None:
     return session.scalars(query).one_or_none()
 
 
-def rows_of_subject(session: Session, subject_id: str) -> Sequence[RequestRow]:
-    """Return a person's requests, newest first."""
+def rows_of_subject(
+    session: Session, subject_id: str, *, lock: bool = False
+) -> Sequence[RequestRow]:
+    """Return a person's requests, newest first; `lock` holds them as `row_of` does."""
     query = (
         sa.select(RequestRow)
         .where(RequestRow.subject_id == subject_id)
         .order_by(RequestRow.received_at.desc(), RequestRow.request_id)
     )
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
     return session.scalars(query).all()
 
 

@@ -8,13 +8,24 @@ from datetime import datetime
 from typing import Final
 
 from babel import Locale
-from flask_babel import format_datetime, get_locale, gettext, ngettext
+from flask_babel import format_datetime, gettext, ngettext
 
-from policies.vocabulary import ConsentChannel, RetentionClass, Right, RightsState
+from policies.vocabulary import (
+    Attribute,
+    ConsentChannel,
+    EventTag,
+    RetentionClass,
+    Right,
+    RightsState,
+    Role,
+)
+from privacy.collection import words as collection_words
 from privacy.consent.words import channel_words
-from privacy.languages import LANGUAGES
+from privacy.languages import LANGUAGES, page_language
 from privacy.rights.model import MAX_MESSAGE_LENGTH
-from privacy.subjects.model import MAX_VALUE_LENGTH, Attribute
+from privacy.subjects.model import MAX_VALUE_LENGTH
+
+attribute_name = collection_words.attribute_name
 
 _INSTANT: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z")
 
@@ -74,18 +85,6 @@ def channel_name(channel: str) -> str:
     return names[channel]
 
 
-def attribute_name(attribute: str) -> str:
-    """Return the name of a profile field."""
-    names: dict[str, str] = {
-        Attribute.GIVEN_NAME: gettext("Nombre"),
-        Attribute.FAMILY_NAME: gettext("Apellidos"),
-        Attribute.PHONE: gettext("Teléfono"),
-        Attribute.POSTAL_ADDRESS: gettext("Dirección postal"),
-        Attribute.LOCALE: gettext("Idioma"),
-    }
-    return names[Attribute(attribute)]
-
-
 def kept_name(retention: str) -> str:
     """Return what is kept after an erasure, and why."""
     names: dict[str, str] = {
@@ -111,7 +110,8 @@ def fault_words(field: str) -> str:
         "email": gettext("Escribe una dirección de correo como nombre@ejemplo.es."),
         "attribute": gettext("Elige qué dato hay que corregir."),
         "value": gettext(
-            "El dato correcto no puede quedar vacío ni pasar de %(most)s caracteres.",
+            "El dato correcto no puede quedar vacío ni pasar de %(most)s caracteres. "
+            "Una fecha de nacimiento se escribe 1990-05-31, o solo el año.",
             most=MAX_VALUE_LENGTH,
         ),
         "purpose": gettext("Elige a qué uso de tus datos te opones."),
@@ -138,7 +138,7 @@ def days_left_words(days: int) -> str:
 
 def article_words(article: str) -> str:
     """Return the articles that a rule names as the page's language writes them."""
-    if str(get_locale() or "es") != "es":
+    if page_language() != "es":
         return article
     dotted = re.sub(r"\((\w+)\)", r".\1", article.replace("GDPR", "RGPD"))
     return dotted.replace(" Art. ", ", art. ")
@@ -184,14 +184,44 @@ def _codes() -> Mapping[str, Mapping[str, str]]:
         "outcome": {"permit": gettext("Se le dijo que sí"), "deny": gettext("Se le dijo que no")},
         "result": {"succeeded": gettext("Entraste"), "failed": gettext("No se pudo entrar")},
         "right": {each.value: right_name(each) for each in Right},
-        "status": {"active": gettext("Abierta")},
-        "role": {"person": gettext("Persona")},
+        "status": {
+            "active": gettext("Activa"),
+            "disabled": gettext("Desactivada"),
+            "closing": gettext("Cerrándose"),
+        },
+        "manner": {"accepted": gettext("Aceptado"), "informed": gettext("Leído")},
+        "attribute": {each.value: attribute_name(each) for each in Attribute},
+        "answer": {"given": gettext("Dado"), "refused": gettext("No dado")},
+        "role": {"person": gettext("Persona"), **_roles()},
+        "by": {"system": gettext("Quien mantiene el sistema"), **_roles()},
+        "event": {
+            EventTag.ADMINISTRATION_ACCOUNT_LOOKED_UP: gettext("Consultar tu cuenta"),
+            EventTag.ACCOUNTS_ACCOUNT_DISABLED: gettext("Desactivar tu cuenta"),
+            EventTag.ACCOUNTS_ACCOUNT_ENABLED: gettext("Activar tu cuenta"),
+            EventTag.ACCOUNTS_ROLE_GRANTED: gettext("Dar un papel a tu cuenta"),
+            EventTag.ACCOUNTS_ROLE_REMOVED: gettext("Quitar un papel a tu cuenta"),
+            EventTag.CREDENTIALS_PASSWORD_RESET_REQUESTED: gettext(
+                "Iniciar un cambio de tu contraseña"
+            ),
+            EventTag.CREDENTIALS_FACTOR_RECOVERY_REQUESTED: gettext(
+                "Iniciar la recuperación de tu segundo factor"
+            ),
+            EventTag.SESSIONS_SESSION_ENDED: gettext("Cerrar tus sesiones"),
+        },
         "language": {each: str(Locale(each).display_name).capitalize() for each in LANGUAGES},
         "methods": {"pwd": gettext("Contraseña"), "otp": gettext("Segundo factor")},
         "recorded_by": {"person": gettext("La propia persona")},
         "channel": {each.value: channel_words(each) for each in ConsentChannel}
         | {each: channel_name(each) for each in ("portal", "form", "staff")},
         "state": {each.value: state_name(each) for each in RightsState},
+    }
+
+
+def _roles() -> Mapping[str, str]:
+    return {
+        Role.STAFF: gettext("Personal"),
+        Role.DPO: gettext("Delegado de protección de datos"),
+        Role.ADMINISTRATOR: gettext("Administración"),
     }
 
 
@@ -205,7 +235,13 @@ def _labels() -> Mapping[str, str]:
         "rights_requests": gettext("Tus solicitudes"),
         "sign_ins": gettext("Inicios de sesión"),
         "sessions": gettext("Sesiones"),
+        "acts_of_staff": gettext("Lo que hicimos en tu cuenta"),
+        "event": gettext("Qué"),
+        "by": gettext("Quién"),
+        "reason": gettext("Por qué"),
+        "cause": gettext("Motivo"),
         "known_since": gettext("Te conocemos desde"),
+        "minor_until": gettext("Sin edad para aceptar hasta"),
         "emails": gettext("Correos electrónicos"),
         "addresses": gettext("Correos electrónicos"),
         "attributes": gettext("Lo que nos has contado de ti"),
@@ -243,7 +279,19 @@ def _labels() -> Mapping[str, str]:
         "family_name": gettext("Apellidos"),
         "phone": gettext("Teléfono"),
         "postal_address": gettext("Dirección postal"),
-        "role": gettext("Función"),
+        "birthdate": gettext("Fecha de nacimiento"),
+        "locale": gettext("Idioma"),
+        "attribute_requests": gettext("Qué te han preguntado las aplicaciones"),
+        "collection_point": gettext("Formulario"),
+        "fields": gettext("Datos"),
+        "attribute": gettext("Dato"),
+        "answer": gettext("Qué respondiste"),
+        "acknowledgements": gettext("Las condiciones aceptadas y la información leída"),
+        "put_off": gettext("Lo que dejaste para después"),
+        "manner": gettext("Qué pasó"),
+        "version": gettext("Versión"),
+        "digest": gettext("Huella del aviso"),
+        "role": gettext("Papel"),
         "result": gettext("Resultado"),
         "failed_factor": gettext("Qué falló"),
         "network": gettext("Dirección de red"),

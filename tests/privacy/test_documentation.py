@@ -244,7 +244,7 @@ def test_every_event_is_explained_once() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    source = (ROOT / "app.py").read_text(encoding="utf-8")
+    source = (ROOT / "privacy" / "settings.py").read_text(encoding="utf-8")
     names = set(re.findall(r'(?:text|number|switch)\(\s*"([A-Z0-9_]+)"', source))
     names |= {name.removeprefix("PLACET_") for name in re.findall(r'"(PLACET_[A-Z_]+)"', source)}
     names -= {"HTTPS"}  # Flask's own configuration, worked out from the base address

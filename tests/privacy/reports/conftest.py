@@ -18,6 +18,7 @@ def delia(world: World) -> FlaskClient:
         account_id=DELIA,
         role=Role.DPO,
         scopes=frozenset({Scope.SIGNED_IN, Scope.DESK}),
+        methods=("mfa", "swk", "user"),
     )
     world.app.extensions["placet.session"] = lambda: actor
     return world.client

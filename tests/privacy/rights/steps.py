@@ -18,6 +18,7 @@ BRUNO = Actor(
     account_id="b" * 32,
     role=Role.STAFF,
     scopes=frozenset({Scope.SIGNED_IN, Scope.DESK}),
+    methods=("mfa", "swk", "user"),
     authenticated_at=NOON,
 )
 
@@ -39,6 +40,7 @@ def of_person(person: Person) -> Actor:
         subject_id=person.subject_id,
         account_id="a" * 32,
         scopes=frozenset({Scope.SIGNED_IN}),
+        methods=("pwd",),
         authenticated_at=NOON,
     )
 

@@ -49,7 +49,7 @@ def test_an_objection_holds_at_once(world: World) -> None:
     assert filed.json is not None
     assert filed.json["state"] == "fulfilled"
     with world.placet.runtime.snapshot() as session:
-        facts = world.placet.consents.facts(session, ana.subject_id, "newsletter")
+        facts = world.placet.consents.facts(session, ana.subject_id, "newsletter", at=world.clock())
     assert facts.objected
 
 

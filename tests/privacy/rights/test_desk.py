@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app import EXAMPLE_REGISTER
 from policies.vocabulary import RightsState, Scope
 from privacy.actor import SYSTEM
 from privacy.rights.model import RequestClosed
 from privacy.rights.store import RequestRow
+from privacy.settings import EXAMPLE_REGISTER
 from tests.privacy.rights.steps import (
     BRUNO,
     browse_as,

@@ -7,7 +7,7 @@ import pytest
 
 from policies.deadlines import Deadline
 from policies.register.model import Purpose
-from policies.vocabulary import LegalBasis, Right, RightsState
+from policies.vocabulary import Attribute, LegalBasis, Right, RightsState
 from privacy.network import network_of
 from privacy.rights.model import (
     Asked,
@@ -26,7 +26,6 @@ from privacy.rights.model import (
     objection_effect,
     prove,
 )
-from privacy.subjects.model import Attribute
 
 NOW = datetime(2026, 3, 3, 11, tzinfo=UTC)
 REQUEST = RightsRequest(

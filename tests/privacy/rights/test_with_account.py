@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.identity.people import OTHER_PASSWORD, PASSWORD, account_of, has_account, register
+from tests.identity.people import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    account_of,
+    has_account,
+    make_known,
+    register,
+)
 from tests.privacy.rights.steps import reference_in
 from tests.support.forms import submit
 from tests.support.smtp import MailServer
@@ -19,8 +26,10 @@ def test_the_copy_holds_account_sessions_and_sign_ins(
 ) -> None:
     register(world, mail_server, CANARY_EMAIL)
     client = world.client
+    make_known(client, CANARY_EMAIL)
     failed = {"email": CANARY_EMAIL, "password": OTHER_PASSWORD}
     assert submit(client, "/login", failed).status_code != 303
+    world.settle()  # the worker looks whose the wrong password was
     signed_in = submit(client, "/login", {"email": CANARY_EMAIL, "password": PASSWORD})
     assert signed_in.status_code == 303
     page = f"/rights/requests/{reference_in(submit(client, '/rights/access', {}))}"
@@ -46,6 +55,7 @@ def test_an_erased_account_leaves_no_byte_and_no_way_in(
     typed = {"attribute": "given_name", "value": CANARY}
     assert submit(client, "/rights/rectification", typed).status_code == 303
     elsewhere = world.client
+    make_known(elsewhere, CANARY_EMAIL)
     submit(elsewhere, "/login", {"email": CANARY_EMAIL, "password": PASSWORD})
     assert elsewhere.get("/rights/access").status_code == 200
     before = account_of(world, CANARY_EMAIL).subject_id
