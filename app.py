@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,21 +16,34 @@ from urllib.parse import urlsplit
 
 import click
 from flask import Flask, request
-from flask_babel import get_locale
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import demo
 import serving
 from identity.accounts import commands as accounts_commands
+from identity.accounts.address_model import AddressChangeUndone
 from identity.accounts.attempts import Attempts
+from identity.accounts.closing import ClosingTask
+from identity.accounts.model import AccountDisabled, ClosingBegun
 from identity.accounts.navigation import local_path
+from identity.accounts.profile_stop import NoticesStop
+from identity.accounts.service import Accounts
+from identity.administration import commands as administration_commands
+from identity.administration import wiring as administration_wiring
+from identity.administration.service import Administration
+from identity.administration.wiring import administer
 from identity.assembly import Identity, assemble, blueprints
+from identity.credentials.lost_factor import KIND as FACTOR_RECOVERY
+from identity.credentials.model import FactorRecoveryCompleted, PasswordSet
 from identity.credentials.recovery import KIND as RECOVERY
 from identity.provider import api as provider_api
 from identity.provider import bearer
 from identity.provider import commands as provider_commands
 from identity.provider import pages as provider_pages
+from identity.provider.applications import ClientApplications
 from identity.provider.service import Clients, Provider
+from identity.risk.address_proof import KIND as ADDRESS_PROOF
+from identity.sessions.failures import KIND as WRONG_PASSWORD
 from policies.register.loader import load as load_register
 from policies.register.model import Register
 from privacy import documentation, health, mailbox
@@ -43,10 +54,19 @@ from privacy.audit.log import AuditLog
 from privacy.audit.sequencer import Sequencer, create_log_key, keep_in, read_signer, read_verifier
 from privacy.audit.verification import CrossCheck
 from privacy.clock import Clock
+from privacy.collection import api as collection_api
+from privacy.collection import pages as collection_pages
+from privacy.collection import profile_pages
+from privacy.collection.housekeeping import Housekeeping as CollectionHousekeeping
+from privacy.collection.profile import Profiles
+from privacy.collection.service import AttributeRequests
 from privacy.consent import api as consent_api
 from privacy.consent import commands as consent_commands
+from privacy.consent import notice_pages as consent_notice_pages
 from privacy.consent import pages as consent_pages
 from privacy.consent import receipt_pages as consent_receipt_pages
+from privacy.consent.acknowledgement_check import cross_check as check_acknowledgements
+from privacy.consent.acknowledgements import Acknowledgements
 from privacy.consent.applications import ApplicationConsents
 from privacy.consent.cross_check import cross_check as check_consents
 from privacy.consent.receipts import Receipts
@@ -56,7 +76,7 @@ from privacy.decisions import api as decisions_api
 from privacy.decisions import pages as decisions_pages
 from privacy.decisions.service import Decisions
 from privacy.decisions.uses import UseCounter
-from privacy.faults import FAULT_POINTS, Faults, NoFaults
+from privacy.faults import Faults, NoFaults, faults_from
 from privacy.heartbeat import Heartbeat
 from privacy.http import authenticate_with, current_actor, init_http
 from privacy.ids import Ids
@@ -64,7 +84,7 @@ from privacy.keys.blind_index import BlindIndex
 from privacy.keys.keyring import Keyring, RootKey
 from privacy.keys.sealing import Sealer
 from privacy.keys.signing import KeyUse, SigningKeys
-from privacy.languages import init_languages
+from privacy.languages import init_languages, page_language
 from privacy.mail import KIND as MAIL
 from privacy.mail import Postbox, folder_transport, letter_sender, smtp_transport
 from privacy.outbox import Outbox
@@ -76,7 +96,7 @@ from privacy.reports.service import ConsentReports
 from privacy.rights import api as rights_api
 from privacy.rights import desk_pages as rights_desk
 from privacy.rights import pages as rights_pages
-from privacy.rights.calendar import holidays_of
+from privacy.rights.calendar import holidays_of, holidays_when_asked
 from privacy.rights.cases import Cases
 from privacy.rights.commands import deadline
 from privacy.rights.erasure import Eraser
@@ -86,13 +106,14 @@ from privacy.rights.letters import Letters
 from privacy.rights.limits import Limits
 from privacy.rights.service import Rights
 from privacy.rights.sources import PersonalDataSource, ProfileSource, Sources
-from privacy.settings import Argon2, Mail, Settings, SettingsError
-from privacy.subjects.model import SubjectErased
+from privacy.settings import Settings, SettingsError, settings_from
+from privacy.sms import KIND as SMS
+from privacy.sms import http_gateway, mailbox_gateway, text_sender
+from privacy.subjects.model import SubjectErased, SubjectsMerged
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import Runtime
 
 ROOT = Path(__file__).resolve().parent
-EXAMPLE_REGISTER = ROOT / "policies" / "register" / "example"
 WORKER_PAUSE_SECONDS = 0.2
 
 log = logging.getLogger("placet")
@@ -111,47 +132,6 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-class KillAt:
-    """Ends this process by SIGKILL at the n-th time a fault point is reached; tests alone set it.
-
-    `commit:inside` dies while the database's own commit runs: a timer pulls the trigger.
-    """
-
-    def __init__(self, point: str, after: int) -> None:
-        self._point = point
-        self._left = after
-        self._lock = threading.Lock()
-
-    def reach(self, point: str) -> None:
-        """Count, and die when it is time."""
-        if point != self._point:
-            return
-        with self._lock:
-            self._left -= 1
-            if self._left != 0:
-                return
-        if point == "commit:inside":
-            threading.Timer(0.0001, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        else:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def faults_from(environ: Mapping[str, str], *, worker: bool = False) -> Faults:
-    """Return what `PLACET_FAULT=<point>@<count>` asks for; nothing in ordinary life.
-
-    At a commit the web process dies, at the other points the worker.
-    """
-    wanted = environ.get("PLACET_FAULT")
-    if not wanted:
-        return NoFaults()
-    point, _, count = wanted.partition("@")
-    if point not in FAULT_POINTS:
-        raise SettingsError(f"PLACET_FAULT names no fault point: {point}")
-    if worker == point.startswith("commit:"):
-        return NoFaults()
-    return KillAt(point, int(count or "1"))
-
-
 def read_settings(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
     """Return the settings from `PLACET_*` variables, then `instance/config.toml`, then defaults.
 
@@ -168,61 +148,7 @@ def read_settings(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
             raise SettingsError(f"{config.name}: {error}") from None
         values = {f"PLACET_{name.upper()}": str(value) for name, value in content.items()}
     values |= {k: v for k, v in environ.items() if k.startswith("PLACET_")}
-    return settings_from(values, instance)
-
-
-def settings_from(values: Mapping[str, str], instance: Path) -> Settings:
-    """Return settings from a flat mapping of `PLACET_*` names; every default stands here."""
-    left = dict(values)
-
-    def text(name: str, default: str) -> str:
-        return left.pop(f"PLACET_{name}", default)
-
-    def number(name: str, default: int) -> int:
-        given = text(name, str(default))
-        try:
-            return int(given)
-        except ValueError:
-            raise SettingsError(f"PLACET_{name} must be a whole number, not {given!r}") from None
-
-    def switch(name: str, *, default: bool) -> bool:
-        given = text(name, "true" if default else "false").lower()
-        if given not in {"true", "false", "1", "0"}:
-            raise SettingsError(f"PLACET_{name} must be true or false, not {given!r}")
-        return given in {"true", "1"}
-
-    for handled_elsewhere in ("PLACET_INSTANCE", "PLACET_FAULT"):
-        left.pop(handled_elsewhere, None)
-    base_url = text("BASE_URL", "http://localhost:8000")
-    settings = Settings(
-        base_url=base_url,
-        database_url=text("DATABASE_URL", f"sqlite:///{instance / 'placet.sqlite3'}"),
-        instance=instance,
-        register=Path(text("REGISTER", str(EXAMPLE_REGISTER))).resolve(),
-        demo=switch("DEMO", default=False),
-        mail=Mail(
-            host=text("MAIL_HOST", "localhost"),
-            port=number("MAIL_PORT", 25),
-            starttls=switch("MAIL_STARTTLS", default=False),
-            username=text("MAIL_USERNAME", ""),
-            password=text("MAIL_PASSWORD", ""),
-            sender=text("MAIL_SENDER", f"placet@{urlsplit(base_url).hostname}"),
-        ),
-        argon2=Argon2(
-            time_cost=number("ARGON2_TIME_COST", Argon2().time_cost),
-            memory_kib=number("ARGON2_MEMORY_KIB", Argon2().memory_kib),
-            parallelism=number("ARGON2_PARALLELISM", Argon2().parallelism),
-        ),
-        session_idle_minutes=number("SESSION_IDLE_MINUTES", 60),
-        session_absolute_hours=number("SESSION_ABSOLUTE_HOURS", 24),
-        trusted_proxies=number("TRUSTED_PROXIES", 0),
-        body_limit_bytes=number("BODY_LIMIT_BYTES", 256 * 1024),
-        threads=number("THREADS", 4),
-        workers=number("WORKERS", min(max(os.cpu_count() or 1, 2), 8)),
-    )
-    if left:
-        raise SettingsError(f"there is no setting {min(left)}; docs/operations.md lists them all")
-    return settings
+    return settings_from(values, instance, processors=os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +168,18 @@ class Placet:
     pseudonyms: Pseudonyms
     signing_keys: SigningKeys
     consents: Consents
+    acknowledgements: Acknowledgements
     application_consents: ApplicationConsents
     receipts: Receipts
     uses: UseCounter
     decisions: Decisions
+    attribute_requests: AttributeRequests
+    profiles: Profiles
     rights: Rights
     eraser: Eraser
     attempts: Attempts
     identity: Identity
+    administration: Administration
     clients: Clients
     provider: Provider
 
@@ -323,16 +253,33 @@ def create_app(
         database=Database(engine), clock=clock, ids=ids, recorder=audit_log, faults=faults
     )
     outbox = Outbox(sealer)
-    subjects = Subjects(sealer, BlindIndex(keyring))
+    subjects = Subjects(
+        sealer,
+        BlindIndex(keyring),
+        region=register.controller.country,
+        age_of_consent=register.controller.age_of_consent,
+        time_zone=register.controller.time_zone,
+    )
     pseudonyms = Pseudonyms(keyring, subjects)
     signing_keys = SigningKeys(sealer)
     consents = Consents(register)
+    acknowledgements = Acknowledgements(register, consents)
     uses = UseCounter(runtime, register.controller.time_zone)
     postbox = Postbox(outbox)
+    decisions = Decisions(consents, uses, pseudonyms.of_event)
+    applications = ClientApplications()
+    attribute_requests = AttributeRequests(
+        register,
+        subjects=subjects,
+        consents=consents,
+        decisions=decisions,
+        pseudonyms=pseudonyms,
+        applications=applications,
+    )
     attempts = Attempts(runtime, keyring)
     identity = assemble(
         settings=settings,
-        controller_name=register.controller.name,
+        register=register,
         runtime=runtime,
         keyring=keyring,
         sealer=sealer,
@@ -341,6 +288,8 @@ def create_app(
         postbox=postbox,
         outbox=outbox,
         attempts=attempts,
+        acknowledgements=acknowledgements,
+        first_stops=[NoticesStop(runtime, acknowledgements).first_stop],
     )
     rights, eraser = _rights(
         settings,
@@ -350,7 +299,13 @@ def create_app(
         subjects,
         consents,
         postbox,
-        [ProfileSource(subjects, pseudonyms), identity.account_data, consents, uses],
+        [
+            ProfileSource(subjects, pseudonyms),
+            identity.account_data,
+            consents,
+            attribute_requests,
+            uses,
+        ],
     )
     placet = Placet(
         settings=settings,
@@ -359,36 +314,61 @@ def create_app(
         keyring=keyring,
         sealer=sealer,
         log=audit_log,
-        cross_checks=(check_consents,),
+        cross_checks=(check_consents, check_acknowledgements),
         outbox=outbox,
         postbox=postbox,
         subjects=subjects,
         pseudonyms=pseudonyms,
         signing_keys=signing_keys,
         consents=consents,
+        acknowledgements=acknowledgements,
         application_consents=ApplicationConsents(consents, subjects, pseudonyms),
         receipts=Receipts(register, signing_keys, settings.base_url),
         uses=uses,
-        decisions=Decisions(consents, uses, pseudonyms.of_event),
+        decisions=decisions,
+        attribute_requests=attribute_requests,
+        profiles=Profiles(
+            register, subjects=subjects, decisions=decisions, applications=applications
+        ),
         rights=rights,
         eraser=eraser,
         attempts=attempts,
         identity=identity,
+        administration=administer(identity),
         clients=Clients(register, pseudonyms),
         provider=Provider(settings.base_url, pseudonyms, signing_keys),
     )
     app.extensions["placet"] = placet
     authenticate_with(
-        app, bearer=bearer.authenticator(runtime), session=identity.browser.authenticate
+        app,
+        bearer=bearer.authenticator(runtime),
+        session=identity.browser.authenticate,
+        step_up=identity.browser.step_up,
     )
     runtime.subscribe(SubjectErased, Provider.forget)
+    runtime.subscribe(AccountDisabled, Provider.on_account_shut)
+    runtime.subscribe(ClosingBegun, Provider.on_account_shut)
+    runtime.subscribe(PasswordSet, Provider.on_access_recovered)
+    runtime.subscribe(FactorRecoveryCompleted, Provider.on_access_recovered)
+    runtime.subscribe(AddressChangeUndone, Provider.on_access_recovered)
+    runtime.subscribe(SubjectsMerged, Pseudonyms.on_subjects_merged)
+    runtime.subscribe(SubjectsMerged, consents.on_subjects_merged)
+    runtime.subscribe(SubjectsMerged, attribute_requests.on_subjects_merged)
+    runtime.subscribe(SubjectsMerged, Files(sealer).on_subjects_merged)
     transport = (
         folder_transport(settings.instance / "mailbox", clock, ids)
         if settings.demo
         else smtp_transport(settings.mail)
     )
     outbox.deliver_with(RECOVERY, identity.recovery.answer)
+    outbox.deliver_with(WRONG_PASSWORD, identity.wrong_passwords.write)
+    outbox.deliver_with(FACTOR_RECOVERY, identity.lost_factor.answer)
+    outbox.deliver_with(ADDRESS_PROOF, identity.guard.proofs.answer)
     outbox.deliver_with(MAIL, letter_sender(app, settings.mail.sender, transport, clock))
+    gateway = http_gateway(settings.sms)
+    if settings.demo and not settings.sms.url:
+        gateway = mailbox_gateway(settings.mail.sender, transport, clock)
+    outbox.deliver_with(SMS, text_sender(app, gateway))
 
     init_languages(app, register.controller.time_zone)
     init_http(app)
@@ -413,7 +393,7 @@ def _rights(  # everything a person's rights touch
     eraser = Eraser(subjects, sources, sealer)
     cases = Cases(
         register=register,
-        holidays=holidays_of(register.controller.region),
+        holidays=holidays_when_asked(register.controller.region),
         subjects=subjects,
         consents=consents,
         eraser=eraser,
@@ -449,6 +429,11 @@ def _add_routes(app: Flask, placet: Placet) -> None:
         consent_receipt_pages.blueprint(placet.runtime, placet.consents, placet.receipts)
     )
     app.register_blueprint(
+        consent_notice_pages.blueprint(
+            placet.runtime, placet.consents, placet.acknowledgements, local_path
+        )
+    )
+    app.register_blueprint(
         decisions_api.blueprint(placet.runtime, placet.decisions, placet.settings.base_url)
     )
     app.register_blueprint(
@@ -466,13 +451,42 @@ def _add_routes(app: Flask, placet: Placet) -> None:
         rights_desk.blueprint(placet.runtime, placet.rights, placet.subjects, placet.register)
     )
     app.register_blueprint(rights_api.blueprint(placet.runtime, placet.rights, placet.pseudonyms))
+    app.register_blueprint(
+        collection_api.blueprint(
+            placet.runtime, placet.attribute_requests, placet.settings.base_url
+        )
+    )
+    app.register_blueprint(
+        collection_pages.blueprint(
+            placet.runtime, placet.register, placet.profiles, placet.attribute_requests
+        )
+    )
+    app.register_blueprint(
+        profile_pages.blueprint(
+            placet.runtime,
+            placet.profiles,
+            placet.attribute_requests,
+            placet.register.controller.age_of_consent,
+        )
+    )
     for pages in blueprints(
         placet.identity,
         runtime=placet.runtime,
         subjects=placet.subjects,
         issuer=placet.register.controller.name,
+        time_zone=placet.register.controller.time_zone,
+        texts_are_sent=placet.settings.demo or bool(placet.settings.sms.url),
     ):
         app.register_blueprint(pages)
+    app.register_blueprint(
+        administration_wiring.blueprint(
+            placet.identity,
+            placet.administration,
+            runtime=placet.runtime,
+            log=placet.log,
+            settings=placet.settings,
+        )
+    )
     app.register_blueprint(documentation.blueprint(placet.settings.base_url))
     app.register_blueprint(
         health.blueprint(placet.runtime, placet.register, placet.settings.base_url)
@@ -508,7 +522,7 @@ def _add_template_values(app: Flask, placet: Placet) -> None:
     @app.context_processor
     def values() -> dict[str, object]:
         return {
-            "locale": str(get_locale() or "es"),
+            "locale": page_language(),
             "actor": current_actor(),
             "controller_name": placet.register.controller.name,
             "controller_email": placet.register.controller.privacy_email,
@@ -521,6 +535,7 @@ def _add_template_values(app: Flask, placet: Placet) -> None:
 def set_up(app: Flask, *, publish: bool = True) -> None:
     """Bring a deployment to where it can serve: database, keys, register. Idempotent."""
     placet: Placet = app.extensions["placet"]
+    holidays_of(placet.register.controller.region)  # a region without a calendar is told now
     migrate(placet.settings.database_url)
     origin = f"{urlsplit(placet.settings.base_url).netloc}/audit"
     create_log_key(placet.keys_folder, origin, placet.runtime.ids)
@@ -613,6 +628,10 @@ def worker() -> None:
     placet: Placet = app.extensions["placet"]
     sequencer = placet.sequencer()
     rights_housekeeping = RightsHousekeeping(placet.runtime, placet.rights, placet.eraser)
+    closings = ClosingTask(
+        placet.runtime, placet.identity.closing, placet.rights.erase_at_end_of_grace
+    )
+    collection_housekeeping = CollectionHousekeeping(placet.runtime, placet.attribute_requests)
     stop = serving.Stop()
     stop.listen()
     with app.app_context():
@@ -622,7 +641,11 @@ def worker() -> None:
                 "sequencer": sequencer.run_once,
                 "outbox": lambda: placet.outbox.deliver_due(placet.runtime),
                 "rights": rights_housekeeping.run_due,
+                "collection": collection_housekeeping.run_due,
                 "identity": placet.identity.housekeeping.run_due,
+                "factor-recovery": placet.identity.lost_factor_tasks.run_due,
+                "risk": placet.identity.guard.housekeeping.run_due,
+                "closings": closings.run_due,
             },
             stop,
             WORKER_PAUSE_SECONDS,
@@ -643,6 +666,11 @@ def _audited() -> audit_commands.Deployment:
 def _clients() -> tuple[Runtime, Clients]:
     placet: Placet = _app().extensions["placet"]
     return placet.runtime, placet.clients
+
+
+def _administration() -> tuple[Runtime, Accounts, Administration]:
+    placet: Placet = _app().extensions["placet"]
+    return placet.runtime, placet.identity.accounts, placet.administration
 
 
 def _inviter() -> tuple[Runtime, str]:
@@ -667,6 +695,7 @@ main.add_command(audit_commands.group(_audited))
 main.add_command(deadline)
 main.add_command(provider_commands.group(_clients))
 main.add_command(accounts_commands.command(_inviter))
+main.add_command(administration_commands.group(_administration))
 
 
 if __name__ == "__main__":
