@@ -17,12 +17,14 @@ from pathlib import Path
 
 import requests
 
+from bench import timing
 from bench.load import Load, lua, run
 from tests.support.deployment import Deployment
 from tests.support.processes import ROOT, free_port, program
 
 RESULTS = ROOT / "bench" / "results.json"
 FLOOR = "bare-wsgi"
+ENUMERATION = "enumeration"
 PEOPLE = 500
 CONNECTIONS = 32
 
@@ -148,6 +150,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5)
     arguments = parser.parse_args()
+    compared = timing.measure() if arguments.only in {None, ENUMERATION} else []
+    if arguments.only == ENUMERATION:
+        keep(compared, others=True)
+        return
     rows = measure(arguments.rounds, arguments.seconds, arguments.only)
     print(f"\n{'':14}{'requests/s':>12}{'ratio':>9}{'p50 ms':>9}{'p99 ms':>9}")
     for result in rows:
@@ -155,7 +161,12 @@ def main() -> None:
             f"{result['name']!s:14}{result['value']:>12,.0f}{result['ratio']:>9.4f}"
             f"{result['p50_ms']:>9.2f}{result['p99_ms']:>9.2f}"
         )
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() and arguments.only else []
+    keep([*rows, *compared], others=arguments.only is not None)
+
+
+def keep(rows: list[dict[str, object]], *, others: bool) -> None:
+    """Write the rows, and leave the others that are there or not."""
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() and others else []
     fresh = {result["name"] for result in rows}
     RESULTS.write_text(
         json.dumps([r for r in kept if r["name"] not in fresh] + rows, indent=2) + "\n"

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from app import create_app, settings_from
+from app import create_app
+from identity.accounts.notices import Notice
 from policies.vocabulary import RetentionClass, Right
 from privacy.events import Json
 from privacy.languages import LANGUAGES
 from privacy.mail import render
+from privacy.settings import settings_from
 from tests.support.world import CHEAP, NOON
 
 MAILS = Path(__file__).parents[2] / "templates" / "mail"
@@ -27,10 +29,19 @@ OF_A_REQUEST: dict[str, Json] = {
     "right": Right.ERASURE.value,
     "state": "open",
     "due": "DUE",
+    "what": Notice.NEW_DEVICE.value,
 }
 LETTERS: dict[str, dict[str, Json]] = {
+    "account-closing": {"action_url": LINK, "until": "UNTIL"},
     "account-exists": {"action_url": LINK},
-    "password-changed": {},
+    "address-changed": {"added": True, "address": "a•••@example.com", "action_url": LINK},
+    "address-proof": {"code": "12345678", "action_url": LINK},
+    "address-taken": {},
+    "factor-recovery": {"code": "12345678", "action_url": LINK},
+    "factor-recovery-code": {"code": "12345678"},
+    "factor-recovery-ready": {"action_url": LINK},
+    "factor-recovery-waits": {"until": "UNTIL", "action_url": LINK},
+    "new-address": {"code": "12345678", "action_url": LINK},
     "recovery": {"code": "12345678", "action_url": LINK},
     "registration": {"code": "12345678", "action_url": LINK},
     "rights-access-link": {"action_url": LINK, "until": "UNTIL"},
@@ -43,7 +54,8 @@ LETTERS: dict[str, dict[str, Json]] = {
     "rights-erased": {"text": "", "kept": {each.value: "DAY" for each in RetentionClass}},
     "rights-received": {"action_url": LINK, "purpose": "PURPOSE", "marketing": True},
     "rights-verify": {"code": "12345678", "action_url": LINK},
-    "second-factor": {"enrolled": True},
+    "security-notice": {"details": {"device": "Firefox, Linux", "network": "203.0.113.0/24"}},
+    "sign-in-code": {"code": "12345678", "device": "DEVICE", "network": "203.0.113.0/24"},
 }
 
 
@@ -113,7 +125,12 @@ def test_an_english_letter_has_no_spanish_in_it(app: Flask, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("second-factor", {"enrolled": False}),
+        ("address-changed", {"added": False, "removed": True}),
+        ("address-changed", {"added": False}),
+        ("factor-recovery", {"by_staff": True}),
+        ("factor-recovery-waits", {"reminder": True}),
+        ("recovery", {"by_staff": True}),
+        *(("security-notice", {"what": each.value}) for each in Notice),
         ("rights-answered", {"refused": False}),
         ("rights-received", {"state": "fulfilled", "purpose": None, "marketing": False}),
         ("rights-erased", {"text": "ANSWER"}),

@@ -39,11 +39,11 @@ AVOIDED = re.compile(r"[!¡]|segundo paso|doble factor|permiso|token|login|log i
 TU = re.compile(r"\b(?:tú|tu|tus|te|ti|contigo|quieres|puedes)\b", re.IGNORECASE)
 
 #: Names, keys and abbreviations that are the same in every language.
-SAME_EVERYWHERE = {"Placet", "aepd.es", "j", "k", "Español", "English", "API"}
+SAME_EVERYWHERE = {"Placet", "username webauthn", "aepd.es", "j", "k", "Español", "English", "API"}
 #: For developers, in English alone.
 FOR_DEVELOPERS = "docs"
 #: Spanish that is data: passwords that everybody tries, the name of an authority.
-SPANISH_DATA = {"identity/credentials/common.py", "privacy/rights/access.py"}
+SPANISH_DATA = {"privacy/rights/access.py"}
 
 
 @cache
