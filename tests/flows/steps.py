@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyotp
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.support.chromium import PageErrors, run_axe
@@ -151,6 +150,40 @@ def sign_in(someone: Visitor, address: str) -> None:
     someone.page.locator("main form button[type=submit]").click()
 
 
+# ---- passkeys ----
+
+
+class Finger:
+    """The virtual authenticator of a browser, and whether somebody touches it."""
+
+    def __init__(self, page: Page) -> None:
+        self._devtools = page.context.new_cdp_session(page)
+        self._devtools.send("WebAuthn.enable")
+        options = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        added = self._devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+        self._authenticator = added["authenticatorId"]
+
+    def touches(self, *, always: bool) -> None:
+        """Answer every question at once from now on, or none."""
+        self._devtools.send(
+            "WebAuthn.setAutomaticPresenceSimulation",
+            {"authenticatorId": self._authenticator, "enabled": always},
+        )
+
+
+def add_passkey(someone: Visitor) -> None:
+    """Add a passkey on the page that is shown; the recovery codes come with the first one."""
+    someone.press("Añadir la llave")
+    expect(someone.page.locator("main ol li")).to_have_count(10)
+
+
 # ---- the privacy centre ----
 
 
@@ -206,18 +239,3 @@ def see_product(someone: Visitor, slug: str) -> dict[str, tuple[bool, str]]:
 def is_personalised(someone: Visitor) -> bool:
     """Tell whether the product's page that is shown was made for this person."""
     return someone.page.get_by_role("heading", name="Elegido para ti").is_visible()
-
-
-# ---- the desk ----
-
-
-def enrol_totp(someone: Visitor) -> pyotp.TOTP:
-    """Set up the second factor that is waiting, by the secret shown as text."""
-    text = someone.page.locator("main").inner_text()
-    found = re.findall(r"\b(?:[A-Z2-7]{4} ?){8,}", text)
-    assert len(found) == 1, text
-    totp = pyotp.TOTP(found[0].replace(" ", ""))
-    someone.page.locator("#code").fill(totp.now())
-    someone.page.locator("main form button[type=submit]").first.click()
-    expect(someone.page.locator("main ol li")).to_have_count(10)
-    return totp
