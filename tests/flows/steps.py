@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyotp
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.support.chromium import PageErrors, run_axe
@@ -170,12 +171,30 @@ class Finger:
         added = self._devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
         self._authenticator = added["authenticatorId"]
 
+    def is_lost(self) -> None:
+        """Take the authenticator away, with every passkey on it."""
+        self._devtools.send(
+            "WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self._authenticator}
+        )
+
     def touches(self, *, always: bool) -> None:
         """Answer every question at once from now on, or none."""
         self._devtools.send(
             "WebAuthn.setAutomaticPresenceSimulation",
             {"authenticatorId": self._authenticator, "enabled": always},
         )
+
+
+def add_totp(someone: Visitor) -> list[str]:
+    """Add an authenticator application by the secret shown as text; return the recovery codes."""
+    someone.open("/account/totp")
+    someone.press("Añadir la aplicación")
+    someone.page.wait_for_url("**/account/totp")
+    secret = someone.page.locator("main code").first.inner_text().replace(" ", "")
+    someone.page.locator("#code").fill(pyotp.TOTP(secret).now())
+    someone.press("Confirmar")
+    expect(someone.page.locator("main ol li")).to_have_count(10)
+    return someone.page.locator("main ol li").all_text_contents()
 
 
 def add_passkey(someone: Visitor) -> None:

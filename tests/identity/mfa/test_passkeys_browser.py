@@ -35,6 +35,13 @@ def ana(portal: Deployment, browser: Browser) -> Iterator[Visitor]:
         yield someone
 
 
+@pytest.fixture
+def elsewhere(portal: Deployment, browser: Browser) -> Iterator[Visitor]:
+    """The same person's other device."""
+    with visitor(browser, portal.url) as someone:
+        yield someone
+
+
 def test_an_account_is_opened_and_entered_with_a_passkey_alone(
     ana: Visitor, mail: MailServer
 ) -> None:
@@ -100,3 +107,70 @@ def test_a_password_account_gets_a_passkey_and_loses_it_again(
     ana.press("Quitar la llave")
     expect(ana.page.get_by_text("Has quitado la llave")).to_be_visible()
     expect(ana.page.get_by_role("link", name="Portátil")).to_have_count(0)
+
+
+def test_a_lost_passkey_is_replaced_after_a_recovery_code(ana: Visitor, mail: MailServer) -> None:
+    address, finger = "carla@example.com", Finger(ana.page)
+    steps.register(ana, mail, address)
+    ana.open("/account/passkeys")
+    ana.page.locator("#name").fill("Perdida")
+    steps.add_passkey(ana)
+    code = ana.page.locator("main ol li").first.inner_text()
+    finger.is_lost()
+    steps.sign_out(ana)
+
+    ana.open("/login")
+    steps.sign_in(ana, address)
+    ana.page.wait_for_url("**/login/code*")
+    ana.look("second step")
+    ana.page.locator("#code").fill(code)
+    ana.press("Continuar")
+    ana.page.wait_for_url(lambda url: "/login" not in url)
+    ana.open("/account/security")
+    ana.page.get_by_role("link", name="Perdida").click()
+    ana.press("Quitar la llave")
+    expect(ana.page.get_by_text("Has quitado la llave")).to_be_visible()
+
+    Finger(ana.page)
+    ana.open("/account/passkeys")
+    ana.page.locator("#name").fill("Nueva")
+    steps.add_passkey(ana)
+    ana.open("/account/security")
+    expect(ana.page.get_by_role("link", name="Nueva")).to_be_visible()
+
+
+def test_a_trusted_device_proves_just_the_missing_factor_and_is_ended_from_another(
+    ana: Visitor, elsewhere: Visitor, mail: MailServer
+) -> None:
+    address = "delia@example.com"
+    steps.register(ana, mail, address)
+    codes = steps.add_totp(ana)
+
+    elsewhere.open("/login")
+    steps.sign_in(elsewhere, address)
+    elsewhere.page.wait_for_url("**/login/code*")
+    elsewhere.page.locator("#code").fill(codes[0])
+    elsewhere.page.get_by_text("No pedirme el código").click()
+    expect(elsewhere.page.get_by_label("No pedirme el código")).to_be_checked()
+    elsewhere.press("Continuar")
+    elsewhere.page.wait_for_url(lambda url: "/login" not in url)
+    steps.sign_out(elsewhere)
+    elsewhere.open("/login")
+    steps.sign_in(elsewhere, address)  # the password is enough here now,
+    elsewhere.page.wait_for_url(lambda url: "/login" not in url)
+
+    elsewhere.page.goto(f"{elsewhere.placet}/account/totp")  # but not for this
+    elsewhere.page.wait_for_url("**/login/again*")
+    elsewhere.look("step-up")
+    expect(elsewhere.page.locator("#password")).to_have_count(0)
+    elsewhere.page.locator("#code").fill(codes[1])
+    elsewhere.press("Continuar con el código")
+    elsewhere.page.wait_for_url("**/account/totp")
+
+    ana.open("/account/devices")
+    ana.look("devices")
+    row = ana.page.locator("main tbody tr", has_not_text="Es este dispositivo")
+    row.get_by_role("button", name="Olvidar").click()
+    expect(row).to_have_count(0)
+    elsewhere.page.goto(f"{elsewhere.placet}/privacy")
+    expect(elsewhere.page.locator("#password")).to_be_visible()
