@@ -120,7 +120,7 @@ _CHANGING = re.compile(
 )
 
 
-def _changed_by(statement: str, context: Any) -> Iterator[tuple[str, bool]]:  # noqa: ANN401
+def _changed_by(statement: str, context: Any) -> Iterator[tuple[str, bool]]:  # noqa: ANN401 - untyped in SQLAlchemy
     """Yield (table, whether it is operational) for each table that a statement changes."""
     compiled = context.compiled
     if compiled is None or isinstance(compiled.statement, sa.TextClause | sa.TextualSelect):

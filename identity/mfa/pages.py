@@ -100,7 +100,7 @@ class SecondFactorPages:
         if enrolled_at is None and secret is not None:
             uri = enrolment_uri(secret, account=email, issuer=self._issuer)
             # Our own drawing of our own text: there is nothing in it to escape.
-            qr = Markup(segno.make(uri, error="m", micro=False).svg_inline(omitsize=True))  # noqa: S704
+            qr = Markup(segno.make(uri, error="m", micro=False).svg_inline(omitsize=True))  # noqa: S704 - our own drawing
         return render_template(
             "mfa/totp.html",
             errors=errors,

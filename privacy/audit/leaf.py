@@ -173,7 +173,7 @@ def _canonical(value: Mapping[str, object]) -> bytes:
     _check_depth(value)
     try:
         # The library's type excludes nothing at run time: what is not JSON it refuses itself.
-        data: bytes = rfc8785.dumps(dict(value))  # type: ignore[arg-type]
+        data: bytes = rfc8785.dumps(dict(value))  # type: ignore[arg-type]  # its own JSON type
     except ValueError:  # its own error, and UnicodeEncodeError for a surrogate in a key
         raise LeafError("a value that canonical JSON cannot hold") from None
     if len(data) > MAX_PAYLOAD_BYTES:

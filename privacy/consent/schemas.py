@@ -35,7 +35,7 @@ class TrueOrFalse(fields.Boolean):
         value: Any,  # noqa: ANN401 - marshmallow's own signature
         attr: str | None,
         data: Mapping[str, Any] | None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,  # noqa: ANN401 - marshmallow's signature
     ) -> bool:
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
@@ -62,9 +62,9 @@ class PersonName(fields.Field[Any]):
     def _deserialize(
         self,
         value: Any,  # noqa: ANN401 - marshmallow's own signature
-        attr: str | None,  # noqa: ARG002
-        data: Mapping[str, Any] | None,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ANN401, ARG002
+        attr: str | None,  # noqa: ARG002 - marshmallow's signature
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's signature
+        **kwargs: Any,  # noqa: ANN401, ARG002 - marshmallow's signature
     ) -> dict[str, str | tuple[IdentifierKind, str]]:
         if isinstance(value, str) and 0 < len(value) <= MAX_PSEUDONYM:
             return {"pseudonym": value}

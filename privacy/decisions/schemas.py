@@ -23,9 +23,9 @@ class JsonObject(fields.Field[Mapping[str, Any]]):
     def _deserialize(
         self,
         value: Any,  # noqa: ANN401 - marshmallow's own signature
-        attr: str | None,  # noqa: ARG002
-        data: Mapping[str, Any] | None,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ANN401, ARG002
+        attr: str | None,  # noqa: ARG002 - marshmallow's signature
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's signature
+        **kwargs: Any,  # noqa: ANN401, ARG002 - marshmallow's signature
     ) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
             raise self.make_error("validator_failed")

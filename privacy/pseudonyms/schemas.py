@@ -20,9 +20,9 @@ class IdentifierField(fields.Field[Any]):
     def _deserialize(
         self,
         value: Any,  # noqa: ANN401 - marshmallow's own signature
-        attr: str | None,  # noqa: ARG002
-        data: Mapping[str, Any] | None,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ANN401, ARG002
+        attr: str | None,  # noqa: ARG002 - marshmallow's signature
+        data: Mapping[str, Any] | None,  # noqa: ARG002 - marshmallow's signature
+        **kwargs: Any,  # noqa: ANN401, ARG002 - marshmallow's signature
     ) -> tuple[IdentifierKind, str]:
         named = {"email": value} if isinstance(value, str) else value
         if isinstance(named, Mapping) and len(named) == 1:

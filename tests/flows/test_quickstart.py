@@ -45,8 +45,8 @@ def test_the_quickstart_works_as_it_is_printed(tmp_path: Path) -> None:
 def test_the_quickstarts_python_takes_anything_but_a_clear_yes_for_a_no(
     answer: str,
 ) -> None:
-    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415
-    from threading import Thread  # noqa: PLC0415
+    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415 - for this test alone
+    from threading import Thread  # noqa: PLC0415 - for this test alone
 
     class Authority(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -45,4 +45,4 @@ def compile_each_route_once() -> None:
             kept[key] = make(rule, append_unknown)
         return kept[key]
 
-    Rule._compile_builder = of_rule  # type: ignore[assignment, method-assign]
+    Rule._compile_builder = of_rule  # type: ignore[assignment, method-assign]  # the point

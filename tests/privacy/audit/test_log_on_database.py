@@ -268,7 +268,7 @@ def test_a_snapshot_before_the_first_checkpoint_proves_nothing(empty_log: World)
 
 
 def test_erased_entries_keep_their_proofs(world: World) -> None:
-    from policies.vocabulary import RetentionClass  # noqa: PLC0415
+    from policies.vocabulary import RetentionClass  # noqa: PLC0415 - for this test alone
 
     record(world, 12)
     world.settle()

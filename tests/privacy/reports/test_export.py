@@ -355,7 +355,7 @@ def test_a_wrong_query_is_a_problem_that_names_the_parameter(
 
 
 def test_a_program_without_the_scope_gets_nothing(world: World, auditor: FlaskClient) -> None:
-    from tests.support.cast import application, calls_as  # noqa: PLC0415
+    from tests.support.cast import application, calls_as  # noqa: PLC0415 - for this test alone
 
     calls_as(world, application())
     assert auditor.get("/v1/reports/consents").status_code == 403
