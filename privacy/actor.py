@@ -33,6 +33,7 @@ class Actor:
         purposes: the purposes that the application may ask about.
         role: the human's role.
         session_id: the digest of the browser session.
+        session_family: names the session over each new secret id of it.
         methods: authentication methods used, RFC 8176 values.
         authenticated_at: when the person last proved who they are; aware UTC.
         address: the caller's network address as we trust it, or None.
@@ -47,6 +48,7 @@ class Actor:
     purposes: frozenset[str] = frozenset()
     role: Role = Role.PERSON
     session_id: str | None = None
+    session_family: str | None = None
     methods: tuple[str, ...] = ()
     authenticated_at: datetime | None = None
     address: str | None = None

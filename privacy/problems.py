@@ -49,10 +49,13 @@ PROBLEMS: dict[str, Problem] = {
     "passkey-refused": Problem(422, "The passkey was not accepted"),
     "passkey-suspended": Problem(403, "The passkey is suspended"),
     "factor-still-needed": Problem(409, "This factor cannot be removed yet"),
+    "identity-taken": Problem(409, "The identity opens another account"),
+    "last-way-in": Problem(409, "This is the only way into the account"),
     "address-taken": Problem(409, "The address has an account of its own"),
     "weak-password": Problem(422, "The password is too easy to guess"),
     "factor-needed": Problem(403, "The account has no factor that is enough"),
     "account-disabled": Problem(403, "The account is disabled"),
     "last-administrator": Problem(409, "The last administrator stays one"),
+    "upstream-refused": Problem(422, "The outside provider's answer was refused"),
     "own-account": Problem(403, "Nobody administers their own account"),
 }

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from privacy.outbound import Outbound
+
 EXAMPLE_REGISTER = Path(__file__).resolve().parents[1] / "policies" / "register" / "example"
 """The register of an invented shop, which runs where the company has set none of its own."""
 
@@ -61,7 +63,10 @@ class Settings:
         password_range_url: a range service for leaked passwords; empty asks none.
         session_idle_minutes: a browser session ends after this long without a request.
         session_absolute_hours: and after this long in any case (NIST SP 800-63B s. 2.2.3).
+        key_days: so long one key signs tokens.
         trusted_proxies: how many proxies in front of us set X-Forwarded-For.
+        outbound_allow: hosts and networks of the operator's own that outbound calls may reach.
+        providers: the file of outside providers that people may come from, or None.
         city_database: the operator's file of cities in MaxMind's format, or None.
         body_limit_bytes: the largest request body that is read.
         threads: request threads per web process.
@@ -80,7 +85,10 @@ class Settings:
     password_range_url: str = ""
     session_idle_minutes: int = 60
     session_absolute_hours: int = 24
+    key_days: int = 90
     trusted_proxies: int = 0
+    outbound_allow: tuple[str, ...] = ()
+    providers: Path | None = None
     city_database: Path | None = None
     body_limit_bytes: int = 256 * 1024
     threads: int = 4
@@ -110,9 +118,14 @@ class Settings:
             _demand_https("PLACET_SMS_URL", self.sms.url)
         if self.password_range_url:
             _demand_https("PLACET_PASSWORD_RANGE_URL", self.password_range_url)
+        try:
+            Outbound(self.outbound_allow)
+        except ValueError as error:
+            raise SettingsError(f"PLACET_OUTBOUND_ALLOW: {error}") from None
         bounds = {
             "PLACET_SESSION_IDLE_MINUTES": (self.session_idle_minutes, 1, 24 * 60),
             "PLACET_SESSION_ABSOLUTE_HOURS": (self.session_absolute_hours, 1, 24 * 30),
+            "PLACET_KEY_DAYS": (self.key_days, 2, 3650),
             "PLACET_TRUSTED_PROXIES": (self.trusted_proxies, 0, 8),
             "PLACET_BODY_LIMIT_BYTES": (self.body_limit_bytes, 1024, 64 * 1024 * 1024),
             "PLACET_THREADS": (self.threads, 1, 64),
@@ -205,7 +218,10 @@ def settings_from(values: Mapping[str, str], instance: Path, *, processors: int 
         password_range_url=text("PASSWORD_RANGE_URL", ""),
         session_idle_minutes=number("SESSION_IDLE_MINUTES", 60),
         session_absolute_hours=number("SESSION_ABSOLUTE_HOURS", 24),
+        key_days=number("KEY_DAYS", 90),
         trusted_proxies=number("TRUSTED_PROXIES", 0),
+        outbound_allow=tuple(text("OUTBOUND_ALLOW", "").replace(",", " ").split()),
+        providers=_providers(text("PROVIDERS", ""), instance),
         city_database=Path(city_database).resolve() if city_database else None,
         body_limit_bytes=number("BODY_LIMIT_BYTES", 256 * 1024),
         threads=number("THREADS", 4),
@@ -214,3 +230,11 @@ def settings_from(values: Mapping[str, str], instance: Path, *, processors: int 
     if left:
         raise SettingsError(f"there is no setting {min(left)}; docs/operations.md lists them all")
     return settings
+
+
+def _providers(given: str, instance: Path) -> Path | None:
+    """Return the file that is named, or the instance's own where there is one."""
+    own = instance / "providers.toml"
+    if given:
+        return Path(given).resolve()
+    return own if own.is_file() else None
