@@ -8,7 +8,9 @@ value moved to another row, column or person does not open.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.orm import Session
@@ -160,7 +162,7 @@ class Sealer:
         where = place("data_key", f"{retention}@{epoch}", holder)
         return VERSION + nonce + AESGCM(self._keyring.kek(epoch)).encrypt(nonce, plain, where)
 
-    def _unwrap(self, key: store.DataKey) -> bytes:
+    def _unwrap(self, key: store.DataKey | sa.Row[Any]) -> bytes:
         where = place("data_key", f"{key.retention}@{key.epoch}", key.holder)
         nonce, body = key.wrapped[1 : 1 + NONCE_BYTES], key.wrapped[1 + NONCE_BYTES :]
         try:

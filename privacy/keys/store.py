@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -29,15 +30,23 @@ class DataKey(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+_KEY = cast("sa.Table", DataKey.__table__)
+# Built once: every value that is sealed or opened asks one of them.
+_FIND = sa.select(_KEY).where(
+    _KEY.c.holder == sa.bindparam("of_holder"), _KEY.c.retention == sa.bindparam("of_retention")
+)
+_HOLD = _FIND.with_for_update(read=True, key_share=True)
+
+
 def find(
     session: Session, holder: str, retention: RetentionClass, *, hold: bool = False
-) -> DataKey | None:
-    """Return the wrapped key of `holder` for one class.
+) -> sa.Row[Any] | None:
+    """Return the wrapped key of `holder` for one class, with the columns of `DataKey`.
 
     `hold` lets nobody destroy it until the transaction ends (PostgreSQL).
     """
-    lock = {"read": True, "key_share": True} if hold else None
-    return session.get(DataKey, (holder, retention.value), with_for_update=lock)
+    wanted = {"of_holder": holder, "of_retention": retention.value}
+    return session.execute(_HOLD if hold else _FIND, wanted).one_or_none()
 
 
 def add(session: Session, key: DataKey) -> bool:
@@ -52,12 +61,10 @@ def add(session: Session, key: DataKey) -> bool:
 
 def delete(session: Session, holder: str, retention: RetentionClass) -> bool:
     """Delete the wrapped key; tell whether there was one."""
-    key = find(session, holder, retention)
-    if key is None:
-        return False
-    session.delete(key)
-    session.flush()
-    return True
+    deleted = session.execute(
+        sa.delete(DataKey).where(DataKey.holder == holder, DataKey.retention == retention.value)
+    )
+    return cast("sa.CursorResult[Any]", deleted).rowcount == 1
 
 
 def of_epochs_before(session: Session, epoch: int, limit: int) -> list[DataKey]:

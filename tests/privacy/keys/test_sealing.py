@@ -69,8 +69,8 @@ def test_a_wrapped_key_moved_to_another_person_does_not_open(world: World) -> No
         sealed = _seal(world, uow, BRUNO)
         uow.commit()
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
-        ana = store.find(uow.session, ANA, PROFILE)
-        bruno = store.find(uow.session, BRUNO, PROFILE)
+        ana = uow.session.get(store.DataKey, (ANA, PROFILE.value))
+        bruno = uow.session.get(store.DataKey, (BRUNO, PROFILE.value))
         assert ana is not None
         assert bruno is not None
         bruno.wrapped = ana.wrapped
@@ -98,7 +98,7 @@ def test_after_a_rewrap_the_old_epoch_can_be_destroyed_and_an_old_backup_stays_s
     with world.placet.runtime.snapshot() as session:
         assert sealer.open(session, ANA, PROFILE, HERE, sealed) == b"secret"
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:  # a backup brings the old row back
-        row = store.find(uow.session, ANA, PROFILE)
+        row = uow.session.get(store.DataKey, (ANA, PROFILE.value))
         assert row is not None
         row.wrapped, row.epoch = old.wrapped, old.epoch
         uow.commit()
