@@ -11,7 +11,7 @@ import fcntl
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm.session import JoinTransactionMode
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -81,6 +82,10 @@ class UnauditedChange(Exception):
     """A transaction changed rows and recorded no event: a defect of ours, never the caller's."""
 
 
+class TransactionLost(Exception):
+    """The database gave up a transaction by itself; nothing of it was kept."""
+
+
 class ReadOnlyDoor(Exception):
     """A change was tried through the reading door: a defect of ours."""
 
@@ -101,11 +106,17 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     door = connection.get_execution_options().get("placet_door")
+    if door == "glance":  # one statement is a transaction by itself; `_note_change` guards it
+        return
+    # The doors share pooled connections, so each says what it is.
+    _sqlite(connection).execute(f"PRAGMA query_only={'ON' if door == 'reading' else 'OFF'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if door == "writing" else "BEGIN")
+
+
+def _sqlite(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
-    # The doors share pooled connections, so each says what it is.
-    driver.execute(f"PRAGMA query_only={'ON' if door == 'reading' else 'OFF'}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if door == "writing" else "BEGIN")
+    return driver
 
 
 def _forget_changes(connection: Connection) -> None:
@@ -147,7 +158,7 @@ def _note_change(
     if door is None:  # migrations and the tests' own look behind our back
         return
     for name, operational in _changed_by(statement, context):
-        if door == "reading":
+        if door != "writing":
             raise ReadOnlyDoor(f"{name} was changed through the reading door")
         if not operational:
             connection.info["placet_changed"].add(name)
@@ -181,6 +192,8 @@ class Database:
         self.engine = engine
         self._writing = engine.execution_options(placet_door="writing")
         self._reading = engine.execution_options(placet_door="reading")
+        glance: dict[str, str] = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._glance = engine.execution_options(placet_door="glance", **glance)
         file = engine.url.database if self.is_sqlite else None
         self._turnstile = Path(f"{file}-turnstile") if file else None
 
@@ -198,11 +211,57 @@ class Database:
             yield session  # closing rolls back what was not committed
 
     @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Yield a connection for one reading statement, which is a snapshot by itself.
+
+        Without a session, and without a transaction around it: they would double what the
+        statement costs.
+        """
+        with self._glance.connect() as connection:
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Session]:
         """Yield a session that holds the write lock from its first statement (SQLite)."""
         with self._turn(), Session(self._writing, expire_on_commit=False) as session:
             session.connection()  # takes the lock before the instant is read
             yield session  # closing rolls back what was not committed
+
+    @contextmanager
+    def writing_together(self) -> Iterator[Callable[[int], Iterator[Session]]]:
+        """Yield what opens so many sessions one after the other in one SQLite transaction.
+
+        It is committed once, when the block is left. What a session commits before the next is
+        opened is part of it; what it does not commit is undone alone.
+
+        Raises:
+            TransactionLost: SQLite itself gave up the transaction (disk full, I/O error): nothing
+                of it was kept, whatever the sessions were told.
+        """
+        with self._turn(), self._writing.connect() as connection:
+            common = connection.begin()
+
+            def sessions(count: int) -> Iterator[Session]:
+                # One alone has the transaction to itself and needs no savepoint.
+                mode: JoinTransactionMode = "create_savepoint" if count > 1 else "control_fully"
+                for _ in range(count):
+                    _forget_changes(connection)
+                    with Session(
+                        connection, expire_on_commit=False, join_transaction_mode=mode
+                    ) as session:
+                        yield session
+                    # After some errors it has rolled back everything unasked.
+                    if common.is_active and not _sqlite(connection).in_transaction:
+                        raise TransactionLost
+
+            try:
+                yield sessions
+                if common.is_active:
+                    common.commit()
+            finally:
+                # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy then takes it
+                # for ended, and the next who gets the connection would find it.
+                _sqlite(connection).rollback()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

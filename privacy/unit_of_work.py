@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from privacy.clock import Clock
 from privacy.database import Database, UnauditedChange
 from privacy.events import Event, Json
 from privacy.faults import Faults, NoFaults
+from privacy.group_commit import GroupCommit
 from privacy.ids import Ids
 
 
@@ -115,10 +116,12 @@ class UnitOfWork:
         self._faults.reach("commit:before")
         self._faults.reach("commit:inside")
         self.session.commit()
+        changed.clear()  # where the transaction is a shared one, it goes on
         self._faults.reach("commit:after")
 
 
 Subscriber = Callable[[UnitOfWork, Any], None]
+Result = TypeVar("Result")
 
 
 class Runtime:
@@ -139,6 +142,7 @@ class Runtime:
         self.faults = faults or NoFaults()
         self._recorder = recorder
         self._subscribers: dict[type[Event], list[Subscriber]] = defaultdict(list)
+        self._group = GroupCommit(database) if database.is_sqlite else None
 
     def subscribe(self, event: type[Event], subscriber: Subscriber) -> None:
         """Call `subscriber` inside the transaction of every `event` recorded from now on."""
@@ -148,15 +152,40 @@ class Runtime:
     def unit_of_work(self, actor: Actor) -> Iterator[UnitOfWork]:
         """Open the writing door for one use case; what it does not commit is undone."""
         with self.database.writing() as session:
-            yield UnitOfWork(
-                session=session,
-                now=self.clock(),
-                actor=actor,
-                ids=self.ids,
-                recorder=self._recorder,
-                subscribers=self._subscribers,
-                faults=self.faults,
-            )
+            yield self._unit(session, actor)
+
+    def together(self, actor: Actor, work: Callable[[UnitOfWork], Result]) -> Result:
+        """Do one use case as by `unit_of_work`, on SQLite in one flush with others that wait.
+
+        Args:
+            actor: who asks.
+            work: the use case. It may run in another thread, so it is quick, waits for nobody and
+                reads nothing that belongs to a thread. What it commits is durable when this
+                returns, not before.
+
+        Returns:
+            What `work` returned.
+
+        Raises:
+            Exception: what `work` raises; or why the common commit failed, and nothing is kept.
+        """
+        if self._group is None:
+            with self.unit_of_work(actor) as uow:
+                return work(uow)
+        results: list[Result] = []
+        self._group.run(lambda session: results.append(work(self._unit(session, actor))))
+        return results[0]
+
+    def _unit(self, session: Session, actor: Actor) -> UnitOfWork:
+        return UnitOfWork(
+            session=session,
+            now=self.clock(),
+            actor=actor,
+            ids=self.ids,
+            recorder=self._recorder,
+            subscribers=self._subscribers,
+            faults=self.faults,
+        )
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:

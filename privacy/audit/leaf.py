@@ -82,9 +82,18 @@ def commitment(nonce: bytes, payload: Mapping[str, object]) -> bytes:
 
     Source: RFC 8785.
     """
+    return sha256(opening(nonce, payload)).digest()
+
+
+def opening(nonce: bytes, payload: Mapping[str, object]) -> bytes:
+    """What `commitment` hashes, and what is sealed beside the leaf: nonce || JCS(payload).
+
+    Raises:
+        LeafError: as `commitment`.
+    """
     if len(nonce) != NONCE_BYTES:
         raise LeafError("a nonce is 32 bytes")
-    return sha256(nonce + _canonical(payload)).digest()
+    return nonce + _canonical(payload)
 
 
 def encode_leaf(leaf: Leaf) -> bytes:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
 
-import rfc8785
 from sqlalchemy.orm import Session
 
 from policies.vocabulary import EventTag, RetentionClass
 from privacy.audit import erasure, store
-from privacy.audit.leaf import NONCE_BYTES, Leaf, commitment, encode_leaf
+from privacy.audit.leaf import NONCE_BYTES, Leaf, encode_leaf, opening
 from privacy.audit.merkle import leaf_hash
 from privacy.clock import rfc3339
 from privacy.events import DEPLOYMENT, Event, Json
@@ -115,14 +114,14 @@ class AuditLog:
             "event": event.ids(),
             "evidence": dict(evidence),
         }
-        nonce = ids.random_bytes(NONCE_BYTES)
+        opened = opening(ids.random_bytes(NONCE_BYTES), payload)
         leaf = encode_leaf(
             Leaf(
                 type=event.tag.value,
                 purpose=event.leaf_purpose,
                 policy_version=event.leaf_policy_version,
                 at=at,
-                c=commitment(nonce, payload),
+                c=hashlib.sha256(opened).digest(),
                 erased=event.leaf_erased,
             )
         )
@@ -131,7 +130,7 @@ class AuditLog:
             holder,
             event.retention,
             payload_place(entry_id),
-            nonce + rfc8785.dumps(payload),
+            opened,
             at=at,
         )
         tag = intake_tag(self._intake_key, entry_id, leaf)

@@ -156,6 +156,10 @@ _LOCK_SUBJECT = (
     .where(_SUBJECT.c.subject_id == sa.bindparam("of_subject"), _SUBJECT.c.erased_at.is_(None))
     .with_for_update()
 )
+_IS_MINOR = sa.select(_SUBJECT.c.subject_id).where(
+    _SUBJECT.c.subject_id == sa.bindparam("of_subject"),
+    _SUBJECT.c.minor_until > sa.bindparam("of_at"),
+)
 _ADD_EVENT = sa.insert(_EVENT)
 _ADD_STATE = sa.insert(_STATE)
 _LATEST = ("event_id", "action", "at", "notice_version", "expires_at", "explicit", "channel")
@@ -184,10 +188,7 @@ def lock_subject(session: Session, subject_id: str) -> str | None:
 
 def is_minor(session: Session, subject_id: str, at: datetime) -> bool:
     """Tell whether the person is known to be below the age of consent at this instant."""
-    query = sa.select(SubjectRow.subject_id).where(
-        SubjectRow.subject_id == subject_id, SubjectRow.minor_until > at
-    )
-    return session.scalar(query) is not None
+    return session.scalar(_IS_MINOR, {"of_subject": subject_id, "of_at": at}) is not None
 
 
 def append(session: Session, event: ConsentEvent) -> int:
@@ -372,7 +373,8 @@ _PROVED = (
 #: False where somebody typed an address, consented, and has not proved it theirs.
 _VERIFIED = sa.or_(
     _STATE.c.channel.is_(None),
-    _STATE.c.channel.not_in([channel.value for channel in TYPED_BY_THE_PERSON]),
+    # Compared one by one: a list would be written into the statement anew at each execution.
+    sa.and_(*(_STATE.c.channel != channel.value for channel in sorted(TYPED_BY_THE_PERSON))),
     _PROVED,
 )
 #: One person and one purpose, in one indexed read.

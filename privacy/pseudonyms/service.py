@@ -48,12 +48,12 @@ class Pseudonyms:
         Raises:
             NotFound: there is no such domain, or the person was erased.
         """
+        value = store.value_in(uow.session, domain_name, subject_id)
+        if value is not None:
+            return value
         domain = store.domain_named(uow.session, domain_name)
         if domain is None:
             raise NotFound("there is no such pseudonymisation domain")
-        value = store.value_for(uow.session, domain.domain_id, subject_id)
-        if value is not None:
-            return value
         # An erasure must not miss it, and a merge may have made an alias of the person meanwhile.
         person = self._subjects.hold_current(uow.session, subject_id)
         if person is not None and person != subject_id:
@@ -86,8 +86,7 @@ class Pseudonyms:
     @staticmethod
     def find(session: Session, domain_name: str, subject_id: str) -> str | None:
         """Return the person's pseudonym in the domain where one was issued; issues none."""
-        domain = store.domain_named(session, domain_name)
-        return store.value_for(session, domain.domain_id, subject_id) if domain else None
+        return store.value_in(session, domain_name, subject_id)
 
     @staticmethod
     def resolve(session: Session, domain_name: str, value: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -71,6 +72,32 @@ def domain_named(session: Session, name: str) -> DomainRow | None:
     return session.scalars(sa.select(DomainRow).where(DomainRow.name == name)).one_or_none()
 
 
+def value_in(session: Session, domain: str, subject_id: str) -> str | None:
+    """Return the person's pseudonym in the domain of this name, where one was issued."""
+    return session.scalar(_VALUE_IN, {"of_domain": domain, "of_subject": subject_id})
+
+
+def value_of(
+    domain: sa.ColumnElement[str], subject_id: sa.ColumnElement[str]
+) -> sa.ScalarSelect[str]:
+    """Return, for a larger statement, the pseudonym of a person in the domain of a name."""
+    # Tables, not classes: a larger statement of tables stays one, which the ORM leaves alone.
+    pseudonym, known, person = (
+        cast("sa.Table", row.__table__).c for row in (PseudonymRow, DomainRow, SubjectRow)
+    )
+    current = sa.func.coalesce(person.merged_into, person.subject_id)
+    return (
+        sa.select(pseudonym.value)
+        .where(
+            known.domain_id == pseudonym.domain_id,
+            pseudonym.subject_id == current,
+            known.name == domain,
+            person.subject_id == subject_id,
+        )
+        .scalar_subquery()
+    )
+
+
 def value_for(session: Session, domain_id: int, subject_id: str) -> str | None:
     """Return the person's pseudonym in the domain, where one was issued."""
     query = (
@@ -82,6 +109,15 @@ def value_for(session: Session, domain_id: int, subject_id: str) -> str | None:
 
 
 _CURRENT = sa.func.coalesce(SubjectRow.merged_into, SubjectRow.subject_id)
+_VALUE_IN = (  # built once: each token exchange and introspection asks it
+    sa.select(PseudonymRow.value)
+    .join(DomainRow, DomainRow.domain_id == PseudonymRow.domain_id)
+    .join(SubjectRow, PseudonymRow.subject_id == _CURRENT)
+    .where(
+        DomainRow.name == sa.bindparam("of_domain"),
+        SubjectRow.subject_id == sa.bindparam("of_subject"),
+    )
+)
 _SUBJECT_FOR = (  # built once: most calls of the JSON API ask it
     sa.select(_CURRENT)
     .select_from(PseudonymRow)

@@ -120,6 +120,11 @@ class Subjects:
         return store.hold_current(session, subject_id)
 
     @staticmethod
+    def current(session: Session, subject_id: str) -> str:
+        """Return the id of the person whom an id names by now: itself, or who it was merged into."""
+        return store.current(session, subject_id)
+
+    @staticmethod
     def ids(session: Session, subject_id: str) -> list[str]:
         """Return every id that the person's data stands under: theirs first, then the aliases'."""
         person = store.current(session, subject_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
@@ -76,18 +77,21 @@ def hold(session: Session, subject_id: str) -> bool:
     return hold_current(session, subject_id) == subject_id
 
 
+_SUBJECT = cast("sa.Table", SubjectRow.__table__)
+_HOLD = (  # built once: each exchange of a code and each grant asks it
+    sa.select(_SUBJECT.c.subject_id, _SUBJECT.c.merged_into)
+    .where(_SUBJECT.c.subject_id == sa.bindparam("of_subject"), _SUBJECT.c.erased_at.is_(None))
+    .with_for_update()
+)
+
+
 def hold_current(session: Session, subject_id: str) -> str | None:
     """As `hold`, and return who it is by now: where merged meanwhile, the survivor, held instead.
 
     Returns:
         The subject id to write under; None where there is no such person, or an erased one.
     """
-    query = (
-        sa.select(SubjectRow.subject_id, SubjectRow.merged_into)
-        .where(SubjectRow.subject_id == subject_id, SubjectRow.erased_at.is_(None))
-        .with_for_update()
-    )
-    row = session.execute(query).one_or_none()
+    row = session.execute(_HOLD, {"of_subject": subject_id}).one_or_none()
     if row is None or row.merged_into is None:
         return row.subject_id if row else None
     return hold_current(session, row.merged_into)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,8 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import Placet, create_app, read_settings, set_up
-from identity.provider import tokens
-from identity.provider.service import ClientSettings
+from identity.provider.client_settings import ClientSettings
 from privacy.actor import SYSTEM
 from privacy.faults import FAULT_POINTS
 from tests.support.deployment import Deployment
@@ -129,8 +127,8 @@ def _prepare(deployment: Deployment) -> Load:
             wanted = ClientSettings(name="shop", scopes=scopes, purposes=["recommendations"])
             client, _secret = placet.clients.add(uow, wanted)
         with placet.runtime.unit_of_work(SYSTEM) as uow:
-            token = tokens.issue(uow, client, " ".join(scopes), timedelta(hours=1))
-            uow.commit()
+            form = {"grant_type": "client_credentials", "scope": " ".join(scopes)}
+            token = placet.provider.exchange(uow, client, form).access_token
         with placet.runtime.unit_of_work(SYSTEM) as uow:
             people = placet.pseudonyms.pseudonymise(uow, client.sector, PEOPLE)
     return Load(deployment, token, people)
