@@ -64,8 +64,8 @@ _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 _MAX_MONTHS = 1200
 
-#: What a form may ask for; a language is chosen, not asked for.
-ASKABLE = tuple(each for each in Attribute if each is not Attribute.LOCALE)
+#: What a form may ask for. A language is chosen and an address is proven: neither is asked for.
+ASKABLE = tuple(each for each in Attribute if each not in {Attribute.LOCALE, Attribute.EMAIL})
 
 Entry = TypeVar("Entry")
 Known: TypeAlias = Mapping[str, Collection[str] | None]
@@ -303,12 +303,12 @@ def _attributes(table: Table) -> tuple[Attribute, ...]:
     return tuple(
         attribute
         for index, name in enumerate(names)
-        if (attribute := _attribute(table, f"attributes[{index}]", name))
+        if (attribute := _attribute(table, f"attributes[{index}]", name, tuple(Attribute)))
     )
 
 
-def _attribute(table: Table, key: str, name: str) -> Attribute | None:
-    names = [each.value for each in ASKABLE]
+def _attribute(table: Table, key: str, name: str, among: Collection[Attribute]) -> Attribute | None:
+    names = [each.value for each in among]
     if name in names:
         return Attribute(name)
     if name:
@@ -323,7 +323,7 @@ def _field(table: Table, known: Known) -> Field:
         name=table.text("name", _FIELD_NAME, "a field's name such as first_name"),
         category=table.text("category"),
         required=table.flag("required"),
-        attribute=None if attribute is None else _attribute(table, "attribute", attribute),
+        attribute=None if attribute is None else _attribute(table, "attribute", attribute, ASKABLE),
     )
     table.close()
     _refer(table, "category", field.category, CATEGORIES_FILE, known)

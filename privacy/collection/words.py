@@ -28,6 +28,7 @@ _KEPT_DAY: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 def attribute_name(attribute: str) -> str:
     """Return the name of a profile field."""
     names: dict[str, str] = {
+        Attribute.EMAIL: gettext("Correo electrónico"),
         Attribute.GIVEN_NAME: gettext("Nombre"),
         Attribute.FAMILY_NAME: gettext("Apellidos"),
         Attribute.PHONE: gettext("Teléfono"),

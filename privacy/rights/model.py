@@ -36,8 +36,10 @@ GRANT_LIFETIME: Final = timedelta(hours=24)
 MAX_CODE_ATTEMPTS: Final = 5
 MAX_MESSAGE_LENGTH: Final = 4000
 
-RECTIFIABLE: Final = tuple(each for each in Attribute if each is not Attribute.LOCALE)
-"""What a person may ask to correct; the language of letters is a setting, not a datum of theirs."""
+RECTIFIABLE: Final = tuple(
+    each for each in Attribute if each not in {Attribute.LOCALE, Attribute.EMAIL}
+)
+"""What a person may ask to correct: the language of letters is a setting, and an address is proven."""
 
 SAID_IN_WORDS: Final = frozenset(
     {Right.RESTRICTION, Right.PORTABILITY, Right.NO_AUTOMATED_DECISION}

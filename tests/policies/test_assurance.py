@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,12 +19,27 @@ from policies.assurance import (
     level_of,
     level_of_acr,
     missing,
+    missing_for_level,
     satisfies,
 )
 
 AAL1, AAL2, AAL3 = AssuranceLevel
 
-METHODS = ["pwd", "otp", "hwk", "swk", "sc", "mfa", "pin", "fpt", "face", "sms", "user", "kba"]
+METHODS = [
+    "pwd",
+    "fed",
+    "otp",
+    "hwk",
+    "swk",
+    "sc",
+    "mfa",
+    "pin",
+    "fpt",
+    "face",
+    "sms",
+    "user",
+    "kba",
+]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +51,9 @@ METHODS = ["pwd", "otp", "hwk", "swk", "sc", "mfa", "pin", "fpt", "face", "sms",
         (("fpt",), None),
         (("sms",), None),
         (("pwd",), AAL1),
+        (("fed",), AAL1),
+        (("fed", "pwd"), AAL1),
+        (("fed", "otp"), AAL2),
         (("otp",), AAL1),
         (("hwk",), AAL1),
         (("swk", "user"), AAL1),
@@ -99,7 +118,7 @@ def test_a_foreign_acr_names_no_level(acr: str) -> None:
 
 
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
-PASSWORD, TOTP, PASSKEY, RECOVERY_CODE = Factor
+PASSWORD, TOTP, PASSKEY, RECOVERY_CODE, FEDERATED = Factor
 BOTH = frozenset({PASSWORD, TOTP, RECOVERY_CODE})
 
 
@@ -176,3 +195,35 @@ def test_a_session_that_is_not_fresh_is_never_spared_for_want_of_a_factor() -> N
         lacks()
     assert lacks(Factor.RECOVERY_CODE) == {Factor.RECOVERY_CODE}
     assert lacks(Factor.RECOVERY_CODE, Factor.PASSWORD) == {Factor.PASSWORD}
+
+
+def test_an_outside_provider_is_asked_again_only_where_the_account_has_nothing_of_its_own() -> None:
+    own, used = NEEDS[Action.CHANGE_FACTORS], METHODS_OF[FEDERATED]
+    at = datetime(2026, 3, 3, tzinfo=UTC)
+
+    def lacks(*factors: Factor) -> frozenset[Factor]:
+        return missing(own, methods=used, authenticated_at=None, at=at, factors=factors)
+
+    assert lacks(FEDERATED) == {FEDERATED}
+    assert lacks(FEDERATED, PASSWORD) == {PASSWORD}
+    assert lacks(FEDERATED, TOTP) == {TOTP}
+
+
+def test_a_level_asks_for_one_factor_that_completes_it_else_for_the_next_of_two() -> None:
+    every = frozenset(Factor)
+
+    def lacks(methods: tuple[str, ...], factors: Collection[Factor] = every) -> frozenset[Factor]:
+        return missing_for_level(AAL2, methods=methods, factors=factors)
+
+    assert lacks(("pwd", "otp")) == frozenset()
+    assert lacks(("pwd",)) == {Factor.TOTP, Factor.PASSKEY, Factor.RECOVERY_CODE}
+    assert lacks(("otp",)) == {Factor.PASSWORD, Factor.PASSKEY}
+    assert lacks(()) == {Factor.PASSKEY}
+    assert lacks(("fed",), {Factor.FEDERATED, Factor.TOTP}) == {Factor.TOTP}
+    own = {Factor.PASSWORD, Factor.TOTP, Factor.RECOVERY_CODE}
+    assert lacks((), own) == {Factor.PASSWORD, Factor.TOTP}
+    for methods, factors in ((("pwd",), {Factor.PASSWORD}), ((), {Factor.TOTP})):
+        with pytest.raises(FactorNeeded):
+            lacks(methods, factors)
+    with pytest.raises(FactorNeeded):  # nothing that we know shows hardware
+        missing_for_level(AAL3, methods=("pwd", "otp"), factors=every)

@@ -6,7 +6,7 @@ from datetime import date
 from policies.register.linter import lint
 from policies.register.loader import load
 from policies.register.model import Register
-from policies.vocabulary import LegalBasis
+from policies.vocabulary import Attribute, LegalBasis
 from tests.policies.register.conftest import EXAMPLE
 
 
@@ -58,3 +58,12 @@ def test_the_example_loads_in_fifty_milliseconds() -> None:
         load(EXAMPLE)
         durations.append(time.perf_counter() - start)
     assert min(durations) < 0.05
+
+
+def test_an_address_goes_to_what_writes_to_people_and_no_form_asks_for_it_again(
+    example: Register,
+) -> None:
+    needing = {p.id for p in example.purposes.values() if Attribute.EMAIL in p.attributes}
+    assert needing == {"newsletter", "loyalty", "tastings", "orders"}
+    points = example.collection_points.values()
+    assert Attribute.EMAIL not in {field.attribute for point in points for field in point.fields}

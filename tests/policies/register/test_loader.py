@@ -94,11 +94,21 @@ def test_an_attribute_is_one_that_people_can_be_asked_for(folder: Path, edit: Ed
     assert load(folder).purposes["tastings"].attributes[-1] is Attribute.BIRTHDATE
     edit("purposes.toml", '"phone", "birthdate"]', '"phone", "birthday", "locale"]')
     edit("collection_points.toml", 'attribute = "birthdate"', 'attribute = "given_name"')
-    names = "given_name, family_name, phone, postal_address, birthdate"
+    names = "email, given_name, family_name, phone, postal_address, birthdate, locale"
     assert _problems(folder) == [
         "collection_points.toml: [tasting-booking] fields[1].attribute: given_name stands there twice",
-        f'purposes.toml: [tastings] attributes[3]: birthday is not one of {names}; did you mean "birthdate"?',
-        f"purposes.toml: [tastings] attributes[4]: locale is not one of {names}",
+        f'purposes.toml: [tastings] attributes[4]: birthday is not one of {names}; did you mean "birthdate"?',
+    ]
+
+
+@pytest.mark.parametrize("attribute", ["email", "locale"])
+def test_no_form_asks_for_what_is_proven_or_chosen(
+    folder: Path, edit: Edit, attribute: str
+) -> None:
+    edit("collection_points.toml", 'attribute = "birthdate"', f'attribute = "{attribute}"')
+    names = "given_name, family_name, phone, postal_address, birthdate"
+    assert _problems(folder) == [
+        f"collection_points.toml: [tasting-booking] fields[1].attribute: {attribute} is not one of {names}"
     ]
 
 

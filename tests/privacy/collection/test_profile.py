@@ -1,11 +1,10 @@
 """The person's profile: what we hold, for what, and nothing asked that nothing needs."""
 
 import re
-from datetime import timedelta
 
 import pytest
 
-from identity.provider.store import CodeRow
+from identity.provider.grant_store import GrantRow
 from policies.vocabulary import Attribute
 from privacy.actor import SYSTEM, Actor
 from privacy.rights.sources import ProfileSource
@@ -47,16 +46,12 @@ def signed_in_to(world: World, person: Person, client: Actor) -> None:
     """Leave what a sign-in to an application leaves."""
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
         uow.session.add(
-            CodeRow(
-                code_digest="0" * 64,
+            GrantRow(
                 client_id=client.client_id,
                 subject_id=person.subject_id,
-                redirect_uri=SHOP,
                 scope="openid",
-                auth_time=uow.now,
-                methods="pwd",
-                issued_at=uow.now,
-                expires_at=uow.now + timedelta(minutes=1),
+                made_at=uow.now,
+                last_used_at=uow.now,
             )
         )
         world.placet.subjects.rectify(uow, person.subject_id, Attribute.LOCALE, "es")

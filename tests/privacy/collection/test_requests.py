@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from identity.provider.service import ClientSettings
+from identity.provider.client_settings import ClientSettings
 from policies.vocabulary import Attribute, Scope
 from privacy.actor import SYSTEM, Actor
 from privacy.collection.housekeeping import Housekeeping

@@ -121,8 +121,13 @@ def test_members_of_another_right_are_left_out() -> None:
     assert asked_from(values, "es") == Asked(Right.ERASURE, "es")
 
 
-def test_the_language_of_letters_is_not_a_datum_to_correct() -> None:
-    asked = Asked(Right.RECTIFICATION, "es", detail=Detail(Attribute.LOCALE, "en"))
+@pytest.mark.parametrize(
+    ("attribute", "value"), [(Attribute.LOCALE, "en"), (Attribute.EMAIL, "b@example.com")]
+)
+def test_what_is_chosen_or_proven_is_not_a_datum_to_correct(
+    attribute: Attribute, value: str
+) -> None:
+    asked = Asked(Right.RECTIFICATION, "es", detail=Detail(attribute, value))
     assert [name for name, _ in faults_of(asked, {})] == ["attribute"]
 
 
