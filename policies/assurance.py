@@ -35,6 +35,10 @@ _RANK: Final = MappingProxyType({level: rank for rank, level in enumerate(Assura
 # RFC 8176 values. "hwk" says that the key cannot leave its device: a passkey that may be synced
 # must be recorded as "swk". A code by mail has no value here: it is no factor.
 _PASSWORD: Final = "pwd"  # noqa: S105 - a method's name
+# Somebody else vouches for the person. RFC 8176 has no value for it; what they say of their own
+# methods is not believed, so it is one factor of whatever kind.
+_FEDERATED: Final = "fed"
+_FIRST_FACTORS: Final = frozenset({_PASSWORD, _FEDERATED})
 _SEVERAL_FACTORS: Final = "mfa"
 _HARDWARE_KEYS: Final = frozenset({"hwk", "sc"})
 _KEYS: Final = _HARDWARE_KEYS | {"swk"}
@@ -45,8 +49,8 @@ _UNLOCKS_A_KEY: Final = frozenset({"pin", "fpt", "face", "iris", "retina"})
 def level_of(methods: Collection[str]) -> AssuranceLevel | None:
     """The level that a sign-in by these methods reaches, or None if they authenticate nobody.
 
-    A second factor is a device's code or key beside a password, a key unlocked by PIN or body,
-    or an `mfa` value from a source that is believed. With a key bound to its hardware that is
+    A second factor is a device's code or key beside a password or an outside provider's word, a
+    key unlocked by PIN or body, or an `mfa` value from a source that is believed. With a key bound to its hardware that is
     AAL3. Values that are not understood add nothing, nor do text messages (NIST: restricted) to
     a password.
 
@@ -58,12 +62,12 @@ def level_of(methods: Collection[str]) -> AssuranceLevel | None:
     used = frozenset(methods)
     two_factors = (
         _SEVERAL_FACTORS in used
-        or (_PASSWORD in used and bool(used & _DEVICES))
+        or (bool(used & _FIRST_FACTORS) and bool(used & _DEVICES))
         or bool(used & _KEYS and used & _UNLOCKS_A_KEY)
     )
     if two_factors:
         return AssuranceLevel.AAL3 if used & _HARDWARE_KEYS else AssuranceLevel.AAL2
-    return AssuranceLevel.AAL1 if _PASSWORD in used or used & _DEVICES else None
+    return AssuranceLevel.AAL1 if used & (_FIRST_FACTORS | _DEVICES) else None
 
 
 def satisfies(have: AssuranceLevel | None, need: AssuranceLevel) -> bool:
@@ -86,6 +90,7 @@ class Factor(StrEnum):
     TOTP = "totp"
     PASSKEY = "passkey"
     RECOVERY_CODE = "recovery-code"
+    FEDERATED = "federated"
 
 
 METHODS_OF: Final[Mapping[Factor, frozenset[str]]] = MappingProxyType(
@@ -95,6 +100,7 @@ METHODS_OF: Final[Mapping[Factor, frozenset[str]]] = MappingProxyType(
         # A passkey that verified the person (PIN or body): we cannot tell by which, so `mfa`.
         Factor.PASSKEY: frozenset({"swk", "user", _SEVERAL_FACTORS}),
         Factor.RECOVERY_CODE: frozenset({"otp"}),
+        Factor.FEDERATED: frozenset({_FEDERATED}),
     }
 )
 """The `amr` values that each factor adds. Source: RFC 8176 s. 2."""
@@ -199,19 +205,64 @@ def missing(
 
     if enough(used):
         is_fresh = need.fresh_for is None or (
-            authenticated_at is not None and at - authenticated_at < need.fresh_for
+            authenticated_at is not None
+            and at - authenticated_at < need.fresh_for
+            and not _rests_on_others_word(used, own)
         )
         if is_fresh:
             return frozenset()
         # Any factor shows that it is still the same person; a recovery code is dear.
-        again = own - {Factor.RECOVERY_CODE} or own
+        again = _own_first(own - {Factor.RECOVERY_CODE} or own)
         if not again:
             raise FactorNeeded("the account has no factor left to be shown again")
         return again
     completing = frozenset(each for each in own if enough(used | METHODS_OF[each]))
     if not completing:
         raise FactorNeeded("no factor of this account is enough for this")
-    return completing
+    return _own_first(completing)
+
+
+def _rests_on_others_word(used: frozenset[str], own: frozenset[Factor]) -> bool:
+    """Tell whether nothing but an outside provider's word was shown, and the account has more.
+
+    The provider may have given it without asking the person anything, to whoever sits there.
+    """
+    has_own = bool(own - {Factor.FEDERATED, Factor.RECOVERY_CODE})
+    return has_own and used <= METHODS_OF[Factor.FEDERATED]
+
+
+def _own_first(factors: frozenset[Factor]) -> frozenset[Factor]:
+    """Leave out the outside provider where something else would do: it may ask the person nothing."""
+    return factors - {Factor.FEDERATED} or factors
+
+
+def missing_for_level(
+    level: AssuranceLevel, *, methods: Collection[str], factors: Collection[Factor]
+) -> frozenset[Factor]:
+    """Which factors lead a session to a level; any one is the next step, empty where it is there.
+
+    One that is enough alone goes before two that only together are.
+
+    Args:
+        level: what is asked for.
+        methods: `amr` values of the session.
+        factors: what the account has.
+
+    Raises:
+        FactorNeeded: all that the account has together does not reach it.
+
+    Source: OIDC Core s. 3.1.2.1 (`acr_values`); NIST SP 800-63B s. 2.1 to 2.3.
+    """
+    used, own = frozenset(methods), frozenset(factors)
+    if satisfies(level_of(used), level):
+        return frozenset()
+    at_once = frozenset(f for f in own if satisfies(level_of(used | METHODS_OF[f]), level))
+    if at_once:
+        return _own_first(at_once)
+    if not satisfies(level_of(used.union(*(METHODS_OF[f] for f in own))), level):
+        raise FactorNeeded("the factors of this account do not reach this level")
+    lasting = own - {Factor.RECOVERY_CODE}
+    return _own_first(frozenset(each for each in lasting if not METHODS_OF[each] <= used))
 
 
 def _can_reach(factors: frozenset[Factor], level: AssuranceLevel) -> bool:

@@ -41,12 +41,16 @@ OAUTH_BACK_CHANNEL = (
     "/oauth/token",
     "/oauth/introspect",
     "/oauth/revoke",
+    "/oauth/par",
     "/oauth/userinfo",
     "/oauth/jwks",
     "/.well-known/",
 )
 #: Forms that other sites send here on purpose; the view turns them into a GET and changes nothing.
-FORMS_FROM_OUTSIDE = ("/oauth/authorize",)
+FORMS_FROM_OUTSIDE = ("/oauth/authorize", "/oauth/logout")
+#: Below here only outside providers send forms, through the browser or by themselves; what they say
+#: counts by its own proofs. No page of ours has a form that goes there.
+FORMS_OF_PROVIDERS = "/sso/"
 #: What a browser says of a form that our own page, or nobody's, sends. Source: W3C Fetch Metadata.
 OWN_SITE = frozenset({"same-origin", "none"})
 CONTENT_SECURITY_POLICY = (
@@ -326,7 +330,7 @@ def _protect_forms() -> None:
     """Check the CSRF token of every form; bearer-token paths carry no ambient authority."""
     if is_api(request.path) or request.path.startswith(OAUTH_BACK_CHANNEL):
         return
-    if request.path in FORMS_FROM_OUTSIDE:
+    if request.path in FORMS_FROM_OUTSIDE or request.path.startswith(FORMS_OF_PROVIDERS):
         return
     unsafe = request.method not in {"GET", "HEAD", "OPTIONS"}
     if unsafe and request.headers.get("Sec-Fetch-Site", "same-origin") not in OWN_SITE:

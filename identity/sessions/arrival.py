@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from identity.accounts.client import Client, short_address, short_user_agent
 from identity.accounts.model import Account
 from identity.accounts.notices import Notice, SecurityNotices
+from identity.accounts.origin import Origin
 from identity.credentials.service import Passwords
 from identity.risk.devices import Devices
 from identity.risk.service import Risk
 from identity.sessions.service import Sessions
 from policies.assurance import AssuranceLevel, level_of, satisfies
 from privacy.unit_of_work import UnitOfWork
+
+#: Links the identity that waits for its person to get in, and notes its use; `identity.sso` does.
+SettleOrigin = Callable[[UnitOfWork, Account, Origin], Origin]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,14 @@ class Arrival:
     """Lets people in who have proved who they are."""
 
     def __init__(
-        self, sessions: Sessions, devices: Devices, risk: Risk, notices: SecurityNotices
+        self,
+        sessions: Sessions,
+        devices: Devices,
+        risk: Risk,
+        notices: SecurityNotices,
+        settle_origin: SettleOrigin,
     ) -> None:
+        self._settle_origin = settle_origin
         self._sessions = sessions
         self._devices = devices
         self._risk = risk
@@ -67,6 +77,7 @@ class Arrival:
         assessment_id: str | None = None,
         trust: bool = False,
         expected: bool = False,
+        origin: Origin | None = None,
     ) -> SignedIn:
         """Begin a session, and tell the person where the browser is new; joins the transaction.
 
@@ -78,7 +89,10 @@ class Arrival:
             assessment_id: of the sign-in's risk, where it was assessed.
             trust: the person wants no second factor asked in this browser for a while.
             expected: the account was opened in this browser just now, so it is no news.
+            origin: where the person came from, if from an outside provider.
         """
+        if origin is not None:
+            origin = self._settle_origin(uow, account, origin)
         account_id, client = account.account_id, visit.client
         known = self._devices.find(uow.session, account_id, visit.device_token, now=uow.now)
         two_factors = satisfies(level_of(methods), AssuranceLevel.AAL2)
@@ -109,5 +123,6 @@ class Arrival:
             client,
             device_id=device.device_id,
             replaces=visit.session_digest,
+            origin=origin,
         )
         return SignedIn(account, secret, token)

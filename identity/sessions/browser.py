@@ -24,6 +24,7 @@ from werkzeug.wrappers import Response
 from identity.accounts.client import Client
 from identity.accounts.model import Account
 from identity.accounts.navigation import local_path
+from identity.accounts.origin import Origin
 from identity.sessions.arrival import Arrival, SignedIn, Visit
 from identity.sessions.first_stops import PASSWORD, FirstStop
 from identity.sessions.model import Session
@@ -62,7 +63,7 @@ PRIVILEGES: Final = MappingProxyType(
 )
 _SCOPE_OF_ACTION: Final = {action: scope for scope, action in ACTION_OF_SCOPE.items()}
 #: What a limited session opens besides the page that it is limited to.
-_ALWAYS_OPEN: Final = ("/logout", AGAIN, "/recover", "/login")
+_ALWAYS_OPEN: Final = ("/logout", "/oauth/logout", AGAIN, "/recover", "/login", "/sso/")
 
 
 class BrowserSession:
@@ -123,13 +124,17 @@ class BrowserSession:
         """Return the browser as this request shows it."""
         return Visit(self.client(), self.device_token(), current_actor().session_id)
 
-    def sign_in(self, account: Account, methods: Sequence[str]) -> None:
+    def sign_in(
+        self, account: Account, methods: Sequence[str], origin: Origin | None = None
+    ) -> None:
         """Begin a session for a person who has just proved who they are, in its own transaction.
 
         The browser of a registration is known from now on, and that is no news to anybody.
         """
         with self._runtime.unit_of_work(current_actor()) as uow:
-            signed_in = self._arrival.begin(uow, account, methods, self.visit(), expected=True)
+            signed_in = self._arrival.begin(
+                uow, account, methods, self.visit(), expected=True, origin=origin
+            )
             uow.commit()
         self.carry(signed_in)
 
@@ -232,6 +237,7 @@ class BrowserSession:
             account_id=found.account_id,
             role=found.role,
             session_id=found.digest,
+            session_family=found.family_id,
             methods=found.methods,
             authenticated_at=found.authenticated_at,
             address=request.remote_addr,

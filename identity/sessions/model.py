@@ -64,6 +64,7 @@ class Session:
 
     Attributes:
         digest: SHA-256 of its secret id; names it, and opens nothing.
+        family_id: stays the same while the session gets new secret ids.
         account_id: whose it is.
         subject_id: the person.
         role: of the account when the session began.
@@ -78,6 +79,7 @@ class Session:
     """
 
     digest: str
+    family_id: str | None
     account_id: str
     subject_id: str
     role: Role
@@ -105,7 +107,7 @@ class SignInSucceeded(Event):
 class SignInFailed(Event):
     """Somebody tried to sign in as this person.
 
-    `factor` is `password`, `otp`, `passkey` or `mailed-code`.
+    `factor` is `password`, `otp`, `passkey`, `federated` or `mailed-code`.
     """
 
     tag: ClassVar[EventTag] = EventTag.SESSIONS_SIGN_IN_FAILED
@@ -129,8 +131,9 @@ class SessionEnded(Event):
     """Sessions of a person were ended before their time.
 
     `cause` is `sign-out`, `by-person`, `password-set`, `second-factor-removed`,
-    `device-forgotten`, `step-up-failed`, or what the caller of `Sessions.end_all` says; `count`
-    says how many ended.
+    `device-forgotten`, `step-up-failed`, `identity-unlinked`, `upstream-logout`, `replaced`
+    (somebody else signed in in that browser), or what the caller of `Sessions.end_all` says;
+    `count` says how many ended.
     """
 
     tag: ClassVar[EventTag] = EventTag.SESSIONS_SESSION_ENDED

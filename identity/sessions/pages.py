@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from flask import (
@@ -52,7 +53,12 @@ FormErrors = list[tuple[str | None, str]]
 
 
 class SignInPages:
-    """What the browser sees of signing in and out."""
+    """What the browser sees of signing in and out.
+
+    Args:
+        hint_of: given the way back of a person who came to sign in: the address that whoever sent
+            them thinks they sign in with, or `""`.
+    """
 
     def __init__(
         self,
@@ -63,7 +69,9 @@ class SignInPages:
         passkey_sign_in: PasskeySignIn,
         sessions: Sessions,
         browser: BrowserSession,
+        hint_of: Callable[[str], str],
     ) -> None:
+        self._hint_of = hint_of
         self._runtime = runtime
         self._sign_in = sign_in
         self._second_step = second_step
@@ -80,7 +88,7 @@ class SignInPages:
         target = local_path(request.args.get("next"))
         if actor.kind is ActorKind.PERSON and "reauth" not in request.args:
             return redirect(target or HOME.get(actor.role, "/account"), code=303)
-        return _form([], "", target or "")
+        return _form([], self._hint_of(target) if target else "", target or "")
 
     @requires(Scope.PUBLIC)
     def by_password(self) -> tuple[str, int] | Response:
@@ -98,11 +106,8 @@ class SignInPages:
             message = gettext("El correo o la contraseña no son correctos.")
             return _form([("email", message)], email, target), 422
         except AccountIsDisabled:
-            return _disabled()
-        if isinstance(result, Waiting):
-            session[WAITING] = result.secret
-            return redirect(url_for("sessions_pages.show_next_step", next=target or None), 303)
-        return self._arrive(result, target)
+            return show_disabled()
+        return carry_on(self._browser, result, target)
 
     # ---- what follows it ----
 
@@ -197,10 +202,7 @@ class SignInPages:
     # ---- in, and out ----
 
     def _arrive(self, result: SignedIn, target: str) -> Response:
-        self._browser.carry(result)
-        home = HOME.get(result.account.role, "/account")
-        stop = onward(self._browser.first_stop(result.account), target)
-        return redirect(stop or target or home, code=303)
+        return carry_on(self._browser, result, target)
 
     @requires(Scope.PUBLIC)
     def sign_out(self) -> Response:
@@ -215,6 +217,17 @@ class SignInPages:
         # Not "cookies": the language that the person chose may stay.
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
+
+
+def carry_on(browser: BrowserSession, result: SignedIn | Waiting, target: str) -> Response:
+    """Carry a new session into the browser and lead on, or lead to the next proof."""
+    if isinstance(result, Waiting):
+        session[WAITING] = result.secret
+        return redirect(url_for("sessions_pages.show_next_step", next=target or None), 303)
+    browser.carry(result)
+    home = HOME.get(result.account.role, "/account")
+    stop = onward(browser.first_stop(result.account), target)
+    return redirect(stop or target or home, code=303)
 
 
 def begin_ceremony(ceremony: Ceremony) -> Response:
@@ -255,7 +268,8 @@ def _begin_again(target: str) -> Response:
     return redirect(url_for("sessions_pages.show_form", next=target or None), code=303)
 
 
-def _disabled() -> tuple[str, int]:
+def show_disabled() -> tuple[str, int]:
+    """Say that the company has disabled the account, and what still can be done."""
     page = render_template(
         "error.html",
         status=403,

@@ -17,6 +17,7 @@ from identity.accounts.client import Client, short_address, short_user_agent
 from identity.accounts.mailbox_proof import code_matches
 from identity.accounts.model import Account, AccountStatus, LinkNotValid, WrongCode
 from identity.accounts.notices import Notice, SecurityNotices
+from identity.accounts.origin import Origin
 from identity.accounts.service import Accounts
 from identity.mfa.model import Ceremony, CeremonyKind, PasskeyRefused
 from identity.mfa.passkeys import Passkeys
@@ -137,6 +138,7 @@ class SecondStep:
                 visit,
                 assessment_id=row.assessment_id,
                 trust=trust and row.may_trust,
+                origin=_origin(row),
             )
             uow.commit()
         return signed_in
@@ -160,7 +162,12 @@ class SecondStep:
                 raise WrongCode
             account, row = self._claim(uow, digest)
             signed_in = self._arrival.begin(
-                uow, account, row.methods.split(), visit, assessment_id=row.assessment_id
+                uow,
+                account,
+                row.methods.split(),
+                visit,
+                assessment_id=row.assessment_id,
+                origin=_origin(row),
             )
             uow.commit()
         return signed_in
@@ -201,6 +208,7 @@ class SecondStep:
                 with_methods(row.methods.split(), shown.methods),
                 visit,
                 assessment_id=row.assessment_id,
+                origin=_origin(row),
             )
             uow.commit()
         return signed_in
@@ -259,3 +267,10 @@ class SecondStep:
         if account is None or account.status not in MAY_SIGN_IN:
             raise LinkNotValid("the sign-in has ended")
         return row, account
+
+
+def _origin(row: store.WaitingSignIn) -> Origin | None:
+    """Return where a waiting sign-in began, if at an outside provider."""
+    if row.identity_id is None and row.arrival is None:
+        return None
+    return Origin(row.identity_id, row.upstream_session, row.arrival)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session as DatabaseSession
 
 from identity.accounts.client import Client, short_address, short_user_agent
 from identity.accounts.model import Account, AccountClosed, AccountStatus
+from identity.accounts.origin import Origin
 from identity.accounts.service import Accounts
 from identity.credentials.model import PasswordSet
 from identity.sessions import store
@@ -26,7 +28,7 @@ from identity.sessions.model import (
 from policies.assurance import AssuranceLevel, level_of, satisfies
 from policies.errors import NotFound, Unauthenticated
 from policies.vocabulary import Role
-from privacy.ids import new_token, secret_digest
+from privacy.ids import new_id, new_token, secret_digest
 from privacy.unit_of_work import UnitOfWork
 
 #: Returns the one page that an account's person may see, where there is something to do first.
@@ -109,6 +111,7 @@ class Sessions:
         *,
         device_id: str | None = None,
         replaces: str | None = None,
+        origin: Origin | None = None,
     ) -> str:
         """Begin a session and return its secret id; joins the transaction of the sign-in.
 
@@ -118,10 +121,14 @@ class Sessions:
             methods: how the person proved who they are, RFC 8176 values.
             client: the browser.
             device_id: of the browser, where it is one we know.
-            replaces: digest of the session that this browser had, whoever's; it ends.
+            replaces: digest of the session that this browser had, whoever's; it ends. The same
+                person's goes on in the new one, and with it what is signed in through it.
+            origin: where the person came from, if from an outside provider.
         """
-        if replaces is not None:
-            store.end_replaced(uow.session, replaces, uow.now)
+        authenticated_at = uow.now
+        if origin is not None and origin.authenticated_at is not None:
+            authenticated_at = origin.authenticated_at
+        family = self._replace(uow, account, replaces) if replaces is not None else None
         secret = new_token(uow.ids)
         uow.session.add(
             store.SessionRow(
@@ -132,11 +139,14 @@ class Sessions:
                 methods=" ".join(methods),
                 created_at=uow.now,
                 last_seen_at=uow.now,
-                authenticated_at=uow.now,
+                authenticated_at=authenticated_at,
                 user_agent=short_user_agent(client.user_agent),
                 address=short_address(client.address),
                 device_id=device_id,
                 limited_to=self._limit_of(uow.session, account),
+                family_id=family or new_id(uow.ids),
+                identity_id=origin.identity_id if origin else None,
+                upstream_session=origin.upstream_session if origin else None,
             )
         )
         uow.record(
@@ -199,10 +209,32 @@ class Sessions:
                 address=row.address,
                 device_id=row.device_id,
                 limited_to=self._limit_of(uow.session, account),
+                family_id=row.family_id,
+                identity_id=row.identity_id,
+                upstream_session=row.upstream_session,
             )
         )
         uow.commit()
         return secret
+
+    def living_families(self, now: datetime) -> sa.Select[str | None]:
+        """Return the query for the families that have a session which is alive at this instant."""
+        return store.living_families(seen_after=now - self._idle, made_after=now - self._absolute)
+
+    def _replace(self, uow: UnitOfWork, account: Account, digest: str) -> str | None:
+        """End the session that a browser had; return its family where it is the same person's."""
+        had = store.living(
+            uow.session,
+            digest,
+            seen_after=uow.now - self._idle,
+            made_after=uow.now - self._absolute,
+        )
+        if not store.end_replaced(uow.session, digest, uow.now) or had is None:
+            return None
+        if had.account_id == account.account_id:
+            return had.family_id
+        _record_end(uow, had.subject_id, had.account_id, "replaced", 1)
+        return None
 
     @staticmethod
     def count_step_up_try(uow: UnitOfWork) -> None:
@@ -265,6 +297,38 @@ class Sessions:
             How many sessions ended.
         """
         return _end(uow, account.subject_id, account.account_id, cause, but=None)
+
+    @staticmethod
+    def end_of_origin(
+        uow: UnitOfWork,
+        *,
+        identity_id: str | None = None,
+        upstream_session: str | None = None,
+        cause: str,
+    ) -> int:
+        """End what began by an identity, or in an outside provider's session; joins.
+
+        The session in which this is asked stays.
+
+        Args:
+            uow: the unit of work.
+            identity_id: by this identity; None: by any.
+            upstream_session: as `Origin` has it; None: in any.
+            cause: what the log says.
+
+        Returns:
+            How many sessions ended.
+        """
+        ended = store.end_of_origin(
+            uow.session,
+            uow.now,
+            identity_id=identity_id,
+            upstream_session=upstream_session,
+            but=uow.actor.session_id,
+        )
+        for (account_id, subject_id), count in ended.items():
+            _record_end(uow, subject_id, account_id, cause, count)
+        return sum(ended.values())
 
     @staticmethod
     def accounts_with_sessions(session: DatabaseSession) -> Sequence[str]:
@@ -333,6 +397,7 @@ def _record_end(
 def _session(row: store.SessionRow) -> Session:
     return Session(
         digest=row.session_digest,
+        family_id=row.family_id,
         account_id=row.account_id,
         subject_id=row.subject_id,
         role=Role(row.role),

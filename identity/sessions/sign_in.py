@@ -1,5 +1,7 @@
 """Signing in by password: the attempt, the password, the risk, and what must still follow.
 
+What follows a first factor is the same where an outside provider is that factor (`go_on`).
+
 Each step is several transactions: the attempt is counted first, and no write lock is held while a
 password is hashed or looked up in lists of leaked ones. Up to a right password a known and an
 unknown address take the same way. Source: OWASP ASVS 5.0 6.3.5, 6.3.8, 6.6.3; NIST SP 800-63B-4
@@ -8,7 +10,7 @@ s. 3.1.1.2, 3.2.2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +25,7 @@ from identity.accounts.model import (
     AccountStatus,
     WrongCredentials,
 )
+from identity.accounts.origin import Origin
 from identity.accounts.service import Accounts
 from identity.credentials.service import Passwords
 from identity.risk.devices import Devices
@@ -144,7 +147,15 @@ class SignIn:
                     self._passwords.rehash(uow, account.account_id, old=encoded, new=upgraded)
                 if breached:
                     self._passwords.demand_change(uow, account.account_id)
-                result = self._go_on(uow, account, address, visit, breached=breached)
+                result = self.go_on(
+                    uow,
+                    account,
+                    address,
+                    visit,
+                    methods=BY_PASSWORD,
+                    alone=self._passwords.long_enough_alone(uow.session, account.account_id),
+                    breached=breached,
+                )
                 uow.commit()
         except AccountIsDisabled:
             reason = AccountIsDisabled.code
@@ -160,21 +171,43 @@ class SignIn:
         with self._runtime.snapshot() as session:
             return self._accounts.signing_in(session, address) == account
 
-    def _go_on(
-        self, uow: UnitOfWork, account: Account, address: str, visit: Visit, *, breached: bool
+    def go_on(
+        self,
+        uow: UnitOfWork,
+        account: Account,
+        address: str,
+        visit: Visit,
+        *,
+        methods: Sequence[str],
+        alone: bool,
+        breached: bool = False,
+        origin: Origin | None = None,
     ) -> SignedIn | Waiting:
-        """Assess the risk, and let the person in or say what must follow."""
+        """Assess the risk, and let the person in or say what must follow; joins the transaction.
+
+        Args:
+            uow: the transaction, which holds the account.
+            account: whose first factor was right.
+            address: where a code is mailed to.
+            visit: the browser.
+            methods: what was shown, RFC 8176 values.
+            alone: whether that may be the only factor.
+            breached: it is a password that is known from a breach.
+            origin: where the person came from, if from an outside provider.
+
+        Raises:
+            TooManyAttempts: too many codes were mailed.
+        """
         account_id = account.account_id
         device = self._device(uow.session, account_id, visit)
         assessment = self._risk.assess(
             uow,
             account=account,
             client=visit.client,
-            methods=BY_PASSWORD,
+            methods=methods,
             device=device,
             breached_password=breached,
         )
-        alone = self._passwords.long_enough_alone(uow.session, account_id)
         step = next_step(
             second_factor=self._has_second_factor(uow.session, account_id),
             trusted=_is_trusted(device, uow),
@@ -183,54 +216,58 @@ class SignIn:
         )
         if step is None:
             return self._arrival.begin(
-                uow, account, BY_PASSWORD, visit, assessment_id=assessment.assessment_id
+                uow,
+                account,
+                methods,
+                visit,
+                assessment_id=assessment.assessment_id,
+                origin=origin,
             )
-        return self._wait(
-            uow, account, address, visit, assessment, step, may_trust=alone and _is_calm(assessment)
+        secret = new_token(uow.ids)
+        row = store.WaitingSignIn(
+            step_digest=secret_digest(secret),
+            account_id=account_id,
+            expires_at=uow.now + WAITING_LIFETIME,
+            step=step.value,
+            methods=" ".join(methods),
+            may_trust=alone and _is_calm(assessment),
+            assessment_id=assessment.assessment_id,
+            identity_id=origin.identity_id if origin else None,
+            upstream_session=origin.upstream_session if origin else None,
+            arrival=origin.arrival if origin else None,
         )
+        if step is Step.ADDRESS_PROOF:
+            self._mail_code(uow, account, address, visit, row)
+        uow.session.add(row)
+        return Waiting(secret, step)
 
-    def _wait(
+    def _mail_code(
         self,
         uow: UnitOfWork,
         account: Account,
         address: str,
         visit: Visit,
-        assessment: Assessment,
-        step: Step,
-        *,
-        may_trust: bool,
-    ) -> Waiting:
-        secret = new_token(uow.ids)
-        row = store.WaitingSignIn(
-            step_digest=secret_digest(secret),
-            account_id=account.account_id,
-            expires_at=uow.now + WAITING_LIFETIME,
-            step=step.value,
-            methods=" ".join(BY_PASSWORD),
-            may_trust=may_trust,
-            assessment_id=assessment.assessment_id,
-        )
-        if step is Step.ADDRESS_PROOF:
-            if store.codes_waiting(uow.session, row.account_id, uow.now) >= MAX_CODES_WAITING:
-                raise TooManyAttempts(
-                    "too many codes were mailed",
-                    retry_after_seconds=int(CODE_LIFETIME.total_seconds()),
-                )
-            proof = new_proof(uow.ids, row.step_digest)
-            row.code_digest = proof.code_digest
-            self._postbox.send(
-                uow,
-                to=address,
-                letter="sign-in-code",
-                locale=account.language,
-                values={
-                    "code": proof.code,
-                    "device": short_user_agent(visit.client.user_agent),
-                    "network": short_address(visit.client.address),
-                },
+        row: store.WaitingSignIn,
+    ) -> None:
+        if store.codes_waiting(uow.session, row.account_id, uow.now) >= MAX_CODES_WAITING:
+            raise TooManyAttempts(
+                "too many codes were mailed",
+                retry_after_seconds=int(CODE_LIFETIME.total_seconds()),
             )
-        uow.session.add(row)
-        return Waiting(secret, step)
+        proof = new_proof(uow.ids, row.step_digest)
+        row.code_digest = proof.code_digest
+        self._postbox.send(
+            uow,
+            to=address,
+            letter="sign-in-code",
+            locale=account.language,
+            values={
+                "code": proof.code,
+                "device": short_user_agent(visit.client.user_agent),
+                "network": short_address(visit.client.address),
+                "federated": row.identity_id is not None or row.arrival is not None,
+            },
+        )
 
     def _device(self, session: Session, account_id: str, visit: Visit) -> Device | None:
         now = self._runtime.clock()

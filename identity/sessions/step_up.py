@@ -17,6 +17,7 @@ from identity.accounts.attempts import Attempts
 from identity.accounts.model import PRIVILEGED, Account, WrongCode, WrongCredentials
 from identity.accounts.service import Accounts
 from identity.credentials.service import Passwords
+from identity.mfa.factors import HasIdentity
 from identity.mfa.model import Ceremony, CeremonyKind, PasskeyRefused
 from identity.mfa.passkeys import Passkeys
 from identity.mfa.service import Proof, SecondFactor
@@ -27,7 +28,16 @@ from identity.sessions.model import SteppedUp, with_methods
 from identity.sessions.second_step import MAY_SIGN_IN, SecondStep
 from identity.sessions.service import Sessions
 from identity.sessions.sign_in import FactorsOf
-from policies.assurance import METHODS_OF, NEEDS, Action, Factor, Need, missing
+from policies.assurance import (
+    METHODS_OF,
+    NEEDS,
+    Action,
+    AssuranceLevel,
+    Factor,
+    Need,
+    missing,
+    missing_for_level,
+)
 from policies.errors import NotFound, Unauthenticated
 from privacy.actor import Actor
 from privacy.unit_of_work import Runtime, UnitOfWork
@@ -54,6 +64,7 @@ class StepUp:
         devices: Devices,
         sessions: Sessions,
         second_step: SecondStep,
+        has_identity: HasIdentity,
         demo: bool,
     ) -> None:
         self._runtime = runtime
@@ -66,6 +77,7 @@ class StepUp:
         self._devices = devices
         self._sessions = sessions
         self._second_step = second_step
+        self._has_identity = has_identity
         self._demo = demo
 
     def need_of(self, action: Action) -> Need:
@@ -92,6 +104,16 @@ class StepUp:
             factors=factors,
         )
 
+    def missing_for_level(self, actor: Actor, level: AssuranceLevel) -> frozenset[Factor]:
+        """Return the factors of which any one is the next step to a level; empty: it is reached.
+
+        Raises:
+            FactorNeeded: all that the account has does not reach it.
+        """
+        with self._runtime.snapshot() as session:
+            factors = self.factors(session, actor.account_id or "")
+        return missing_for_level(level, methods=actor.methods, factors=factors)
+
     def _opens_by_key_alone(self, actor: Actor, factors: Collection[Factor]) -> bool:
         """Tell whether the person's role opens to a key alone, and they have one.
 
@@ -103,8 +125,10 @@ class StepUp:
     def factors(self, session: Session, account_id: str) -> frozenset[Factor]:
         """Return all that an account can show."""
         found = self._factors_of(session, account_id)
+        if self._has_identity(session, account_id):
+            found |= {Factor.FEDERATED}
         if self._passwords.encoded(session, account_id) is not None:
-            return found | {Factor.PASSWORD}
+            found |= {Factor.PASSWORD}
         return found
 
     def by_password(self, actor: Actor, password: str, visit: Visit) -> str | None:

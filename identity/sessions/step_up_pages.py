@@ -1,4 +1,7 @@
-"""`/login/again`: a signed-in person shows the one factor that is still missing."""
+"""`/login/again`: a signed-in person shows the one factor that is still missing.
+
+The address says what for: an `action` of ours, or a `level` that an application asks for.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from identity.mfa.model import CeremonyEnded, PasskeyRefused, PasskeySuspended
 from identity.sessions.browser import AGAIN, BrowserSession
 from identity.sessions.pages import CEREMONY, FormErrors, begin_ceremony, passkey_error
 from identity.sessions.step_up import StepUp
-from policies.assurance import Action, FactorNeeded
+from policies.assurance import Action, AssuranceLevel, Factor, FactorNeeded
 from policies.errors import Unauthenticated
 from policies.vocabulary import Scope
 from privacy.http import current_actor, requires
@@ -50,7 +53,7 @@ class StepUpPages:
     def by_code(self) -> Response:
         """Look at a code of the authenticator application, or a recovery code."""
         try:
-            wanted = self._step_up.missing(current_actor(), _action())
+            wanted = self._missing()
             secret = self._step_up.by_code(
                 current_actor(), request.form.get("code", ""), self._browser.visit(), wanted=wanted
             )
@@ -84,10 +87,18 @@ class StepUpPages:
             return self._sign_in_anew()
         return self._go_on(secret)
 
+    def _missing(self) -> frozenset[Factor]:
+        level = _level()
+        if level is not None:
+            return self._step_up.missing_for_level(current_actor(), level)
+        return self._step_up.missing(current_actor(), _action())
+
     def _page(self, errors: FormErrors) -> Response:
         try:
-            lacking = self._step_up.missing(current_actor(), _action())
+            lacking = self._missing()
         except FactorNeeded:
+            if _level() is not None:  # whoever asked for it says what follows
+                return redirect(_target(), code=303)
             return make_response(render_template("sessions/factor_needed.html"), 403)
         if not lacking and not errors:
             return redirect(_target(), code=303)
@@ -97,6 +108,7 @@ class StepUpPages:
             factors=lacking,
             next=_target(),
             action=_action().value,
+            level=_level(),
             resend="resend" in request.values,
         )
         return make_response(page, 422 if errors else 200)
@@ -126,6 +138,13 @@ def _action() -> Action:
         return Action(request.values.get("action", ""))
     except ValueError:
         return _OTHERWISE
+
+
+def _level() -> AssuranceLevel | None:
+    try:
+        return AssuranceLevel(request.values.get("level", ""))
+    except ValueError:
+        return None
 
 
 def blueprint(pages: StepUpPages) -> Blueprint:

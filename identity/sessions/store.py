@@ -38,6 +38,9 @@ class SessionRow(Base):
     device_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
     limited_to: Mapped[str | None] = mapped_column(sa.String(64))
     step_up_tries: Mapped[int] = mapped_column(default=0, server_default="0")
+    family_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+    identity_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+    upstream_session: Mapped[str | None] = mapped_column(sa.String(64), index=True)
 
 
 class WaitingSignIn(Base):
@@ -61,6 +64,9 @@ class WaitingSignIn(Base):
     may_trust: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     assessment_id: Mapped[str | None] = mapped_column(sa.String(32))
     code_digest: Mapped[str | None] = mapped_column(sa.String(64))
+    identity_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+    upstream_session: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    arrival: Mapped[str | None] = mapped_column(sa.String(64))
 
 
 def _living(seen_after: datetime, made_after: datetime) -> sa.Select[SessionRow]:
@@ -89,6 +95,16 @@ def living_of(
     ).all()
 
 
+def living_families(*, seen_after: datetime, made_after: datetime) -> sa.Select[str | None]:
+    """Return the query for the families that have a session which is alive."""
+    return sa.select(SessionRow.family_id).where(
+        SessionRow.family_id.is_not(None),
+        SessionRow.ended_at.is_(None),
+        SessionRow.last_seen_at > seen_after,
+        SessionRow.created_at > made_after,
+    )
+
+
 def end(session: Session, account_id: str, digest: str, at: datetime) -> bool:
     """End one of an account's sessions; False where it had ended or is not the account's."""
     ending = (
@@ -103,14 +119,14 @@ def end(session: Session, account_id: str, digest: str, at: datetime) -> bool:
     return changed_one(session, ending)
 
 
-def end_replaced(session: Session, digest: str, at: datetime) -> None:
-    """End the session that a browser had, whose ever, since another begins in it."""
-    session.execute(
+def end_replaced(session: Session, digest: str, at: datetime) -> bool:
+    """End the session that a browser had, whose ever, since another begins in it; as `end`."""
+    ending = (
         sa.update(SessionRow)
         .where(SessionRow.session_digest == digest, SessionRow.ended_at.is_(None))
         .values(ended_at=at)
-        .execution_options(synchronize_session=False)
     )
+    return changed_one(session, ending)
 
 
 def end_all(session: Session, account_id: str, at: datetime, *, but: str | None = None) -> int:
@@ -155,6 +171,50 @@ def end_all_of_device(session: Session, account_id: str, device_id: str, at: dat
         .execution_options(synchronize_session=False)
     )
     return cast("sa.CursorResult[Any]", session.execute(ending)).rowcount
+
+
+def end_of_origin(
+    session: Session,
+    at: datetime,
+    *,
+    identity_id: str | None,
+    upstream_session: str | None,
+    but: str | None = None,
+) -> dict[tuple[str, str], int]:
+    """End what began at an outside provider: sessions, and sign-ins that wait.
+
+    Args:
+        session: the caller's transaction.
+        at: now.
+        identity_id: by this identity; None: by any.
+        upstream_session: in this session of the provider's; None: in any.
+        but: digest of the one session that stays.
+
+    Returns:
+        How many sessions ended, by account id and subject id.
+    """
+    if identity_id is None and upstream_session is None:
+        return {}
+
+    def narrow(statement: Any, table: type[SessionRow | WaitingSignIn]) -> Any:  # noqa: ANN401 - two kinds of statement
+        if identity_id is not None:
+            statement = statement.where(table.identity_id == identity_id)
+        if upstream_session is not None:
+            statement = statement.where(table.upstream_session == upstream_session)
+        return statement.where(table.ended_at.is_(None))
+
+    session.execute(
+        narrow(sa.update(WaitingSignIn), WaitingSignIn)
+        .values(ended_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    ended: dict[tuple[str, str], int] = {}
+    living_rows = narrow(sa.select(SessionRow).order_by(SessionRow.session_digest), SessionRow)
+    for row in session.scalars(living_rows).all():
+        if row.session_digest != but and end(session, row.account_id, row.session_digest, at):
+            whose = row.account_id, row.subject_id
+            ended[whose] = ended.get(whose, 0) + 1
+    return ended
 
 
 def count_step_up_try(session: Session, digest: str, most: int) -> bool:

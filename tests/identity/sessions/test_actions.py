@@ -27,6 +27,7 @@ DEMANDS = {
     "/account/sessions/end-others": Action.END_SESSIONS,
     "/account/devices/distrust": Action.CHANGE_FACTORS,
     "/account/devices/forget": Action.END_SESSIONS,
+    "/account/applications/<string(length=32):client_id>/end": Action.END_SESSIONS,
     "/account/close": Action.CLOSE_ACCOUNT,
     "/rights/erasure": Action.ERASE_DATA,
     "/rights/requests/<reference>/data": Action.SEE_ALL_DATA,
