@@ -68,8 +68,17 @@ OAUTH_PATHS: Final[dict[str, dict[str, dict[str, Any]]]] = {
                 _query("nonce", "Comes back in the ID token.", required=False),
                 _query("code_challenge", "PKCE (RFC 7636).", required=True),
                 _query("code_challenge_method", "Always `S256`.", required=True, example="S256"),
-                _query("prompt", "`none` or `login`.", required=False),
+                _query("prompt", "none, login, consent, select_account.", required=False),
                 _query("max_age", "Seconds since the person proved who they are.", required=False),
+                _query("acr_values", "Levels wished for, with spaces between.", required=False),
+                _query("claims", "JSON (OpenID Connect Core 1.0 s. 5.5).", required=False),
+                _query("id_token_hint", "An ID token of the person who is meant.", required=False),
+                _query("login_hint", "An address to fill in for the person.", required=False),
+                _query("ui_locales", "Languages, best first, for our pages.", required=False),
+                _query("resource", "Whom the access token is for (RFC 8707).", required=False),
+                _query(
+                    "request_uri", "Of a pushed request; only client_id beside.", required=False
+                ),
             ],
             "responses": {
                 "200": {"description": "A page for the person.", "content": {"text/html": {}}},
@@ -78,6 +87,41 @@ OAUTH_PATHS: Final[dict[str, dict[str, dict[str, Any]]]] = {
                     "description": "The application or its address is not registered.",
                     "content": {"text/html": {}},
                 },
+            },
+        }
+    },
+    "/oauth/par": {
+        "post": {
+            "summary": "Push an authorization request before sending the person (RFC 9126)",
+            "tags": ["provider"],
+            "security": _BY_CLIENT,
+            "requestBody": _form(
+                {
+                    "response_type": _text("Always `code`."),
+                    "redirect_uri": _text("One of those registered, exactly."),
+                    "scope": _text("Begins with `openid`."),
+                    "code_challenge": _text("PKCE (RFC 7636)."),
+                    "code_challenge_method": _text("Always `S256`."),
+                },
+                ["response_type", "redirect_uri", "scope"],
+                {
+                    "response_type": "code",
+                    "redirect_uri": "https://shop.example/callback",
+                    "scope": "openid",
+                    "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+                    "code_challenge_method": "S256",
+                },
+            ),
+            "responses": {
+                "201": _answer(
+                    "Kept; send the person with `client_id` and this `request_uri`.",
+                    {
+                        "request_uri": _text("Good for one code."),
+                        "expires_in": {"type": "integer", "description": "Seconds."},
+                    },
+                    ["request_uri", "expires_in"],
+                ),
+                **_REFUSED,
             },
         }
     },
@@ -152,19 +196,69 @@ OAUTH_PATHS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     },
     "/oauth/userinfo": {
         "get": {
-            "summary": "Ask who the person of an access token is to this application",
+            "summary": "Ask who the person of an access token is, and what may be known of them now",
             "tags": ["provider"],
             "security": [{"oauth2": ["openid"]}],
             "responses": {
                 "200": _answer(
-                    "The person.",
-                    {"sub": _text("The person, under this application's pseudonym.")},
+                    "The person. Of the claims asked for, those that a purpose of the application "
+                    "may use at this instant; the others are absent.",
+                    {
+                        "sub": _text("The person, under this application's pseudonym."),
+                        "name": _text("What is released of the name."),
+                        "given_name": _text("Scope profile."),
+                        "family_name": _text("Scope profile."),
+                        "birthdate": _text("Scope profile; YYYY-MM-DD, or the year alone."),
+                        "locale": _text("Scope profile; BCP 47."),
+                        "email": _text("Scope email."),
+                        "email_verified": {"type": "boolean"},
+                        "phone_number": _text("Scope phone; E.164."),
+                        "phone_number_verified": {"type": "boolean"},
+                        "address": {
+                            "type": "object",
+                            "properties": {"formatted": _text("Scope address.")},
+                        },
+                    },
                     ["sub"],
                 ),
                 "401": _ERROR,
                 "403": _ERROR,
             },
         }
+    },
+    "/oauth/logout": {
+        "get": {
+            "summary": "Send a person here to sign out (OpenID Connect RP-Initiated Logout 1.0)",
+            "tags": ["provider"],
+            "security": [],
+            "parameters": [
+                _query(
+                    "id_token_hint", "An ID token of the session, also expired.", required=False
+                ),
+                _query("client_id", "The application's id.", required=False, example="shop"),
+                _query(
+                    "post_logout_redirect_uri",
+                    "One of those registered, exactly; needs one of the two above.",
+                    required=False,
+                ),
+                _query("state", "Comes back unchanged.", required=False),
+            ],
+            "responses": {
+                "200": {"description": "Asks the person.", "content": {"text/html": {}}},
+                "303": {"description": "Signed out, and back to the application."},
+                "400": {
+                    "description": "Something is wrong with it; the person stays here.",
+                    "content": {"text/html": {}},
+                },
+            },
+        },
+        "post": {
+            "summary": "The same by a form, which is answered with the request by GET",
+            "tags": ["provider"],
+            "security": [],
+            "requestBody": _form({"id_token_hint": _text("As above.")}, [], {"id_token_hint": "…"}),
+            "responses": {"303": {"description": "To the same address by GET."}},
+        },
     },
     "/oauth/jwks": {
         "get": {
@@ -183,6 +277,19 @@ OAUTH_PATHS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "/.well-known/openid-configuration": {
         "get": {
             "summary": "Read what the provider can do (OpenID Connect Discovery 1.0)",
+            "tags": ["provider"],
+            "security": [],
+            "responses": {
+                "200": {
+                    "description": "The provider's metadata.",
+                    "content": {"application/json": {"schema": {"type": "object"}}},
+                }
+            },
+        }
+    },
+    "/.well-known/oauth-authorization-server": {
+        "get": {
+            "summary": "Read the same under OAuth's own name (RFC 8414)",
             "tags": ["provider"],
             "security": [],
             "responses": {

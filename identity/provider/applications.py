@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from identity.provider import store
+from identity.provider import grant_store, store
 from identity.provider.client_authentication import is_client_id
 from identity.provider.model import Client, redirect_uri_fault
 from privacy.collection.model import Application
@@ -34,14 +33,9 @@ class ClientApplications:
 
     @staticmethod
     def purposes_signed_in_to(session: Session, subject_id: str) -> frozenset[str]:
-        """Return the purposes of the clients in use that ever got a code for the person."""
-        query = (
-            sa.select(store.ClientRow.purposes)
-            .join(store.CodeRow, store.CodeRow.client_id == store.ClientRow.client_id)
-            .where(store.CodeRow.subject_id == subject_id, store.ClientRow.disabled_at.is_(None))
-            .distinct()
-        )
-        return frozenset(each for row in session.scalars(query) for each in row.split())
+        """Return the purposes of the clients in use that the person signs in to."""
+        found = grant_store.purposes_signed_in_to(session, subject_id)
+        return frozenset(each for purposes in found for each in purposes.split())
 
     @staticmethod
     def _client(session: Session, client_id: str) -> Client | None:

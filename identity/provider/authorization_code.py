@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749.errors import InvalidGrantError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant
 
-from identity.accounts.service import Accounts
-from identity.provider import id_token, pkce, store, tokens
-from identity.provider.model import PERSON_TOKEN_LIFETIME, Client, TokenAnswer
-from policies.errors import NotFound
-from privacy.ids import secret_digest
+from identity.provider import pkce, store
+from identity.provider.model import (
+    OFFLINE_ACCESS,
+    PERSON_TOKEN_LIFETIME,
+    Client,
+    GrantType,
+    TokenAnswer,
+    TokensIssued,
+)
+from identity.provider.refresh import begin_family
+from privacy.ids import TOKEN_BYTES, secret_digest
 
 if TYPE_CHECKING:
     from identity.provider.server import Server
@@ -55,7 +61,9 @@ class AuthorizationCode(AuthorizationCodeGrant):  # type: ignore[misc]  # Authli
                 the person's account was shut since.
         """
         uow, digest = self.server.uow, secret_digest(code)
-        self._hold_account(digest)
+        subject_id = store.subject_of_code(uow.session, digest)
+        if subject_id is not None:
+            self.server.hold_account(subject_id)
         claimed = store.claim_code(uow.session, digest, client.client_id, uow.now)
         if claimed is not None:
             return claimed
@@ -64,42 +72,34 @@ class AuthorizationCode(AuthorizationCodeGrant):  # type: ignore[misc]  # Authli
             raise CodeReplayed(used)
         raise InvalidGrantError("The code is not valid.")
 
-    def _hold_account(self, digest: str) -> None:
-        """Let nobody shut the account before the tokens are issued, so that shutting ends them."""
-        session = self.server.uow.session
-        subject_id = store.subject_of_code(session, digest)
-        account = Accounts.of_subject(session, subject_id) if subject_id else None
-        if account is None:
-            return
-        try:
-            Accounts.lock(self.server.uow, account.account_id)
-        except NotFound:
-            raise InvalidGrantError("The person may not sign in at present.") from None
-
     def create_token_response(self) -> TokenAnswer:
         """Issue the tokens. Authlib's own writes the access token to its debug log.
 
         Raises:
             InvalidGrantError: the person was erased since the code was issued.
+            OAuth2Error: they are asked for another resource server than the code was.
         """
         code: store.CodeRow = self.request.authorization_code
-        try:
-            sub = self.server.pseudonym(code.subject_id)
-        except NotFound:
-            raise InvalidGrantError("The person is no longer here.") from None
-        access_token = tokens.issue(
-            self.server.uow, self.request.client, code.scope, PERSON_TOKEN_LIFETIME, code
+        client: Client = self.request.client
+        uow = self.server.uow
+        audience = self.server.granted_audience(self.request.form, code.audience)
+        family_id = refresh_token = None
+        if OFFLINE_ACCESS in code.scope.split() and client.check_grant_type(
+            GrantType.REFRESH_TOKEN
+        ):
+            family, refresh_token = begin_family(uow, code)
+            family_id = family.family_id
+        uow.record(
+            TokensIssued(subject_id=code.subject_id, client_id=client.client_id, scope=code.scope)
         )
-        return TokenAnswer(
-            access_token=access_token,
-            lifetime=PERSON_TOKEN_LIFETIME,
+        return self.server.answer_for_person(
+            code,
             scope=code.scope,
-            id_token=id_token.sign(
-                self.server.signing_key(),
-                issuer=self.server.issuer,
-                sub=sub,
-                code=code,
-                access_token=access_token,
-                now=self.server.uow.now,
-            ),
+            audience=audience,
+            seed=uow.ids.random_bytes(TOKEN_BYTES),
+            issued_at=uow.now,
+            expires_at=uow.now + PERSON_TOKEN_LIFETIME,
+            family_id=family_id,
+            refresh_token=refresh_token,
+            nonce=code.nonce,
         )

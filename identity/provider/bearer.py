@@ -41,7 +41,7 @@ def authenticator(runtime: Runtime) -> Callable[[], Actor | None]:
         if secret is None:
             return None
         with runtime.snapshot() as session:
-            token = tokens.find(session, secret, runtime.clock())
+            token = tokens.find_for_us(session, secret, runtime.clock())
         return None if token is None else actor_of(token, request.remote_addr)
 
     return authenticate

@@ -6,15 +6,16 @@ protect. Lists are kept as OAuth writes them, separated by spaces.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from identity.provider.model import Client
+from identity.provider.model import Client, TokenFormat
 from privacy.database import Base, UtcDateTime
+from privacy.pseudonyms.store import value_of
 
 
 class ClientRow(Base):
@@ -32,6 +33,12 @@ class ClientRow(Base):
     sector: Mapped[str] = mapped_column(sa.String(200))
     require_pkce: Mapped[bool]
     auth_methods: Mapped[str] = mapped_column(sa.String(200))
+    token_format: Mapped[str] = mapped_column(sa.String(8), server_default="opaque")
+    audiences: Mapped[str] = mapped_column(sa.Text, server_default=sa.text("''"))
+    require_par: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    backchannel_logout_uri: Mapped[str | None] = mapped_column(sa.Text)
+    ends_with_withdrawal: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    jwks: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -68,6 +75,9 @@ class CodeRow(Base):
     auth_time: Mapped[datetime] = mapped_column(UtcDateTime)
     methods: Mapped[str] = mapped_column(sa.String(200))
     session_id: Mapped[str | None] = mapped_column(sa.String(64))
+    sid: Mapped[str | None] = mapped_column(sa.String(32))
+    audience: Mapped[str | None] = mapped_column(sa.Text)
+    claims: Mapped[str] = mapped_column(sa.Text, server_default=sa.text("''"))
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -93,6 +103,10 @@ class TokenRow(Base):
     code_digest: Mapped[str | None] = mapped_column(
         sa.String(64), sa.ForeignKey("oauth_code.code_digest"), index=True
     )
+    family_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+    sid: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+    audience: Mapped[str | None] = mapped_column(sa.Text)
+    claims: Mapped[str] = mapped_column(sa.Text, server_default=sa.text("''"))
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -111,38 +125,45 @@ def client_from(row: ClientRow | sa.Row[Any], secret_digests: Sequence[str] = ()
         sector=row.sector,
         require_pkce=row.require_pkce,
         auth_methods=frozenset(row.auth_methods.split()),
+        token_format=TokenFormat(row.token_format),
+        audiences=tuple(row.audiences.split()),
+        require_par=row.require_par,
+        backchannel_logout_uri=row.backchannel_logout_uri,
+        ends_with_withdrawal=row.ends_with_withdrawal,
+        jwks=row.jwks,
         created_at=row.created_at,
         disabled_at=row.disabled_at,
         secret_digests=tuple(secret_digests),
     )
 
 
-def valid_secrets(session: Session, client_id: str, at: datetime) -> Sequence[str]:
-    """Return the digests of the client's secrets that are valid at this instant."""
-    query = sa.select(ClientSecretRow.secret_digest).where(
-        ClientSecretRow.client_id == client_id,
-        sa.or_(ClientSecretRow.retired_at.is_(None), ClientSecretRow.retired_at > at),
+# Built once: each exchange of a code asks them.
+_CODE = cast("sa.Table", CodeRow.__table__)
+_UNUSED = (
+    _CODE.c.code_digest == sa.bindparam("of_digest"),
+    _CODE.c.client_id == sa.bindparam("of_client"),
+    _CODE.c.used_at.is_(None),
+    _CODE.c.expires_at > sa.bindparam("of_at"),
+)
+_SUBJECT_OF_CODE = sa.select(_CODE.c.subject_id).where(
+    _CODE.c.code_digest == sa.bindparam("of_digest")
+)
+_CLAIM = (
+    sa.update(CodeRow)
+    .where(*_UNUSED)
+    .values(used_at=sa.bindparam("of_at"))
+    .returning(CodeRow)
+    .execution_options(synchronize_session=False)
+)
+_CLAIM_OF = (
+    sa.update(_CODE)
+    .where(
+        *_UNUSED,
+        value_of(sa.bindparam("of_sector", type_=sa.String()), _CODE.c.subject_id)
+        == sa.bindparam("of_sub"),
     )
-    return session.scalars(query).all()
-
-
-def retire_secrets(session: Session, client_id: str, at: datetime) -> None:
-    """Let every secret that has no earlier end be valid until this instant and no longer."""
-    session.execute(
-        sa.update(ClientSecretRow)
-        .where(
-            ClientSecretRow.client_id == client_id,
-            sa.or_(ClientSecretRow.retired_at.is_(None), ClientSecretRow.retired_at > at),
-        )
-        .values(retired_at=at)
-    )
-
-
-def clients(session: Session) -> Sequence[ClientRow]:
-    """Return all clients, oldest first."""
-    return session.scalars(
-        sa.select(ClientRow).order_by(ClientRow.created_at, ClientRow.client_id)
-    ).all()
+    .values(used_at=sa.bindparam("of_at"))
+)
 
 
 def claim_code(session: Session, digest: str, client_id: str, at: datetime) -> CodeRow | None:
@@ -150,19 +171,17 @@ def claim_code(session: Session, digest: str, client_id: str, at: datetime) -> C
 
     One conditional UPDATE: of several transactions that claim the same code, one gets the row.
     """
-    claim = (
-        sa.update(CodeRow)
-        .where(
-            CodeRow.code_digest == digest,
-            CodeRow.client_id == client_id,
-            CodeRow.used_at.is_(None),
-            CodeRow.expires_at > at,
-        )
-        .values(used_at=at)
-    )
-    if _changed(session, claim) != 1:
-        return None
-    return session.get(CodeRow, digest)
+    wanted = {"of_digest": digest, "of_client": client_id, "of_at": at}
+    return session.scalars(_CLAIM, wanted).one_or_none()
+
+
+def claim_code_of(
+    session: Session, digest: str, client_id: str, sector: str, sub: str, at: datetime
+) -> bool:
+    """As `claim_code`, if the sector still knows the code's person by `sub`; tell whether it did."""
+    wanted = {"of_digest": digest, "of_client": client_id, "of_at": at}
+    claimed = session.execute(_CLAIM_OF, wanted | {"of_sector": sector, "of_sub": sub})
+    return cast("sa.CursorResult[Any]", claimed).rowcount == 1
 
 
 def used_code(session: Session, digest: str, client_id: str) -> CodeRow | None:
@@ -177,6 +196,7 @@ def used_code(session: Session, digest: str, client_id: str) -> CodeRow | None:
 
 _TOKEN = cast("sa.Table", TokenRow.__table__)
 _CLIENT = cast("sa.Table", ClientRow.__table__)
+_ADD_TOKEN = sa.insert(_TOKEN)
 # Built once: every call of the JSON API asks it.
 _TOKEN_AND_CLIENT = (
     sa.select(
@@ -185,6 +205,8 @@ _TOKEN_AND_CLIENT = (
         _TOKEN.c.issued_at,
         _TOKEN.c.expires_at,
         _TOKEN.c.revoked_at,
+        _TOKEN.c.audience,
+        _TOKEN.c.claims,
         *_CLIENT.c,
     )
     .join(_CLIENT, _CLIENT.c.client_id == _TOKEN.c.client_id)
@@ -192,72 +214,68 @@ _TOKEN_AND_CLIENT = (
 )
 
 
+def add_token(session: Session, columns: Mapping[str, object]) -> None:
+    """Add an access token by its columns."""
+    session.execute(_ADD_TOKEN, columns)
+
+
 def token(session: Session, digest: str) -> sa.Row[Any] | None:
     """Return the token of this digest with its client's columns, whatever its state."""
     return session.execute(_TOKEN_AND_CLIENT, {"of_digest": digest}).one_or_none()
 
 
-def revoke_of_code(session: Session, code_digest: str, at: datetime) -> int:
-    """End the tokens that a code yielded and return how many were still valid."""
-    return _changed(
-        session,
-        sa.update(TokenRow)
-        .where(
-            TokenRow.code_digest == code_digest,
-            TokenRow.revoked_at.is_(None),
-            TokenRow.expires_at > at,
-        )
-        .values(revoked_at=at),
-    )
-
-
-def revoke(session: Session, digest: str, at: datetime) -> int:
-    """End one token and return whether (1 or 0) it was not ended before."""
-    return _changed(
-        session,
-        sa.update(TokenRow)
-        .where(TokenRow.token_digest == digest, TokenRow.revoked_at.is_(None))
-        .values(revoked_at=at),
-    )
-
-
 def subject_of_code(session: Session, digest: str) -> str | None:
     """Return whom a code is for, whatever its state; None where there is no such code."""
-    return session.scalar(sa.select(CodeRow.subject_id).where(CodeRow.code_digest == digest))
+    return session.scalar(_SUBJECT_OF_CODE, {"of_digest": digest})
 
 
-def void_codes(session: Session, subject_id: str, at: datetime) -> int:
-    """Use up a person's codes that nobody has exchanged, and return how many."""
-    return _changed(
-        session,
-        sa.update(CodeRow)
-        .where(CodeRow.subject_id == subject_id, CodeRow.used_at.is_(None))
-        .values(used_at=at)
-        .execution_options(synchronize_session=False),
-    )
+def void_codes(
+    session: Session, at: datetime, *which: sa.ColumnElement[bool]
+) -> frozenset[tuple[str, str]]:
+    """Use up the codes that these conditions name and that nobody has exchanged.
 
-
-def revoke_of_subject(session: Session, subject_id: str, at: datetime) -> Sequence[str]:
-    """End a person's tokens and return the ids of the clients that held valid ones."""
-    valid = (
-        TokenRow.subject_id == subject_id,
-        TokenRow.revoked_at.is_(None),
-        TokenRow.expires_at > at,
-    )
-    holders = session.scalars(
-        sa.select(TokenRow.client_id).where(*valid).order_by(TokenRow.client_id).distinct()
+    Returns:
+        Each one's client and person.
+    """
+    waiting = (CodeRow.used_at.is_(None), CodeRow.expires_at > at)
+    held = session.execute(
+        sa.select(CodeRow.code_digest, CodeRow.client_id, CodeRow.subject_id)
+        .where(*which, *waiting)
+        .order_by(CodeRow.code_digest)
+        .with_for_update()
     ).all()
-    ending = sa.update(TokenRow).where(*valid).values(revoked_at=at)
-    _changed(session, ending.execution_options(synchronize_session=False))
-    return holders
+    if held:
+        named = CodeRow.code_digest.in_([row.code_digest for row in held])
+        voiding = sa.update(CodeRow).where(named).values(used_at=at)
+        session.execute(voiding.execution_options(synchronize_session=False))
+    return frozenset((row.client_id, row.subject_id) for row in held)
+
+
+def end_tokens(
+    session: Session, at: datetime, *which: sa.ColumnElement[bool]
+) -> frozenset[tuple[str, str]]:
+    """End the living tokens that these conditions name.
+
+    They are held in one order, so that two who end the same ones never wait for each other.
+
+    Returns:
+        Each one's client and person; the person is "" where the token was the client's own.
+    """
+    living = (TokenRow.revoked_at.is_(None), TokenRow.expires_at > at)
+    held = session.execute(
+        sa.select(TokenRow.token_digest, TokenRow.client_id, TokenRow.subject_id)
+        .where(*which, *living)
+        .order_by(TokenRow.token_digest)
+        .with_for_update()
+    ).all()
+    if held:
+        named = TokenRow.token_digest.in_([row.token_digest for row in held])
+        ending = sa.update(TokenRow).where(named).values(revoked_at=at)
+        session.execute(ending.execution_options(synchronize_session=False))
+    return frozenset((row.client_id, row.subject_id or "") for row in held)
 
 
 def forget(session: Session, subject_id: str) -> None:
     """Delete a person's tokens and codes."""
     session.execute(sa.delete(TokenRow).where(TokenRow.subject_id == subject_id))
     session.execute(sa.delete(CodeRow).where(CodeRow.subject_id == subject_id))
-
-
-def _changed(session: Session, statement: sa.Update) -> int:
-    result = cast("sa.CursorResult[Any]", session.execute(statement))
-    return result.rowcount

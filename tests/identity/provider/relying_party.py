@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,15 +10,22 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from flask.testing import FlaskClient
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, Key, KeySet
 from werkzeug.test import TestResponse
 
-from identity.provider.model import Client
-from identity.provider.service import ClientSettings
+from identity.provider.authorization import AuthorizationRequest
+from identity.provider.client_settings import ClientSettings
+from identity.provider.detours import COOKIE
+from identity.provider.grant_model import GrantMade
+from identity.provider.grant_store import GrantRow
+from identity.provider.grants import Grants
+from identity.provider.model import Client, ordered
 from policies.vocabulary import Scope
 from privacy.actor import SYSTEM, Actor, ActorKind
 from tests.support.world import World
 
+#: Whose session a test pretends that every request has.
+PRETENDED = "tests.subject"
 CALLBACK = "https://shop.example/callback"
 VERIFIER = "correct-horse-battery-staple-correct-horse-battery"
 CHALLENGE = (
@@ -47,11 +55,13 @@ def sign_in(world: World, subject_id: str | None, **changes: Any) -> None:
     }
     actor = Actor(**(values | changes))
     world.app.extensions["placet.session"] = lambda: actor
+    world.app.extensions[PRETENDED] = subject_id
 
 
 def sign_out(world: World) -> None:
     """Let requests come without a session."""
     world.app.extensions["placet.session"] = lambda: None
+    world.app.extensions.pop(PRETENDED, None)
 
 
 def basic(client_id: str, secret: str) -> dict[str, str]:
@@ -81,7 +91,10 @@ class RelyingParty:
 
     @property
     def browser(self) -> FlaskClient:
-        return self.world.client
+        """One browser, whose session the test pretends; each time without other cookies."""
+        client = self.world.client
+        client.set_cookie(COOKIE, "the one browser")
+        return client
 
     @property
     def header(self) -> dict[str, str]:
@@ -100,8 +113,30 @@ class RelyingParty:
         }
         return {name: v for name, v in (values | changes).items() if v is not None}
 
+    def meet(self, subject_id: str | None) -> None:
+        """Have this person know the application already, so that the first visit asks nothing."""
+        if subject_id is None:
+            return
+        with self.world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            if Grants.exists(uow.session, subject_id, self.client.client_id):
+                return
+            uow.session.add(
+                GrantRow(
+                    client_id=self.client.client_id,
+                    subject_id=subject_id,
+                    scope="openid",
+                    claims="",
+                    purposes="",
+                    made_at=uow.now,
+                    last_used_at=uow.now,
+                )
+            )
+            uow.record(GrantMade(subject_id=subject_id, client_id=self.client.client_id))
+            uow.commit()
+
     def authorize(self, **changes: str | None) -> TestResponse:
-        """Send the browser to the provider."""
+        """Send the browser to the provider, of a person who was here before."""
+        self.meet(self.world.app.extensions.get(PRETENDED))
         return self.browser.get("/oauth/authorize?" + urlencode(self.request(**changes)))
 
     def code(self, **changes: str | None) -> str:
@@ -136,6 +171,39 @@ class RelyingParty:
         assert answer.status_code == 200, answer.text
         return dict(answer.get_json())
 
+    def granted_code(self, scope: str = "openid offline_access", **asked: Any) -> str:
+        """Return a code that the present person was given, whatever pages came before it."""
+        sid = asked.pop("sid", None)
+        values: dict[str, Any] = {
+            "client": self.client,
+            "redirect_uri": CALLBACK,
+            "scope": ordered(scope.split()),
+            "state": None,
+            "nonce": "n-1",
+            "code_challenge": CHALLENGE,
+            "prompt": frozenset(),
+            "max_age": None,
+        }
+        signed_in: Actor = self.world.app.extensions["placet.session"]()
+        with self.world.placet.runtime.unit_of_work(signed_in) as uow:
+            return self.world.placet.provider.authorize(
+                uow, AuthorizationRequest(**(values | asked)), signed_in, sid=sid
+            )
+
+    def offline_tokens(self, **asked: Any) -> dict[str, Any]:
+        """Return the first answer of a sign-in with `offline_access`."""
+        answer = self.exchange(self.granted_code(**asked))
+        assert answer.status_code == 200, answer.text
+        return dict(answer.get_json())
+
+    def refresh(self, token: str, **form: str) -> TestResponse:
+        """Use a refresh token."""
+        return self.post("/oauth/token", grant_type="refresh_token", refresh_token=token, **form)
+
+    def post(self, path: str, **form: str) -> TestResponse:
+        """Call one of the endpoints for clients; the client proves itself."""
+        return self.browser.post(path, data=form, headers=self.header)
+
     def own_token(self, **form: str) -> TestResponse:
         """Ask for a token in the client's own name."""
         return self.browser.post(
@@ -157,6 +225,55 @@ class RelyingParty:
         return jwt.decode(value, keys, ["RS256"])
 
 
+OFFLINE: dict[str, Any] = {
+    "scopes": ("openid", "offline_access", "decisions:evaluate"),
+    "refresh": True,
+}
+"""Settings of a client that may get refresh tokens."""
+
+
+@dataclass
+class KeyParty(RelyingParty):
+    """A client that proves itself by its key, anew in each request."""
+
+    key: Key = field(default_factory=lambda: ECKey.generate_key("P-256", auto_kid=False))
+
+    def assertion(self, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
+        """Return a right client assertion, with changes; None leaves a claim out."""
+        now = int(self.world.clock.now.timestamp())
+        values: dict[str, Any] = {
+            "iss": self.client.client_id,
+            "sub": self.client.client_id,
+            "aud": "http://localhost:8000",
+            "exp": now + 60,
+            "iat": now,
+            "jti": self.world.ids.random_bytes(16).hex(),
+        }
+        claims = {name: v for name, v in (values | changes).items() if v is not None}
+        usual = {"RSA": "RS256", "EC": "ES256", "OKP": "Ed25519"}[self.key.key_type]
+        complete = {"alg": usual} | dict(header or {})
+        return jwt.encode(complete, claims, self.key, [complete["alg"]])
+
+    def proof(self, assertion: str) -> dict[str, str]:
+        """Return the members that carry an assertion."""
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        return {"client_assertion_type": kind, "client_assertion": assertion}
+
+    def post(self, path: str, **form: str) -> TestResponse:
+        return self.browser.post(path, data=self.proof(self.assertion()) | form)
+
+    def own_token(self, **form: str) -> TestResponse:
+        return self.post("/oauth/token", grant_type="client_credentials", **form)
+
+
+def register_with_key(world: World, key: Key | None = None, **changes: Any) -> KeyParty:
+    """Add a client that proves itself by its key alone."""
+    key = key or ECKey.generate_key("P-256", auto_kid=False)
+    jwks = json.dumps({"keys": [key.as_dict(private=False)]})
+    made = register(world, auth_methods=("private_key_jwt",), jwks=jwks, **changes)
+    return KeyParty(world, made.client, "", key)
+
+
 def register(world: World, **changes: Any) -> RelyingParty:
     """Add a client as an operator does."""
     values: dict[str, Any] = {
@@ -167,4 +284,4 @@ def register(world: World, **changes: Any) -> RelyingParty:
     }
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
         client, secret = world.placet.clients.add(uow, ClientSettings(**(values | changes)))
-    return RelyingParty(world, client, secret)
+    return RelyingParty(world, client, secret or "")

@@ -1,19 +1,31 @@
 """Authlib's own client, over real HTTP, as somebody else's application would use it."""
 
 import threading
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from json import loads
 from pathlib import Path
 
 import pytest
 import requests
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, RSAKey
 from werkzeug.serving import make_server
 
-from tests.identity.provider.relying_party import CALLBACK, person, register, sign_in
+from tests.identity.provider.relying_party import (
+    CALLBACK,
+    OFFLINE,
+    VERIFIER,
+    person,
+    register,
+    register_with_key,
+    sign_in,
+)
 from tests.support.processes import free_port
 from tests.support.smtp import MailServer
 from tests.support.world import World, make_world
@@ -48,7 +60,9 @@ def world(database_url: str, instance: Path, mail_server: MailServer, port: int)
 
 def test_authlibs_client_signs_a_person_in_by_discovery_and_pkce(world: World, port: int) -> None:
     shop = register(world)
-    sign_in(world, person(world))
+    ana = person(world)
+    sign_in(world, ana)
+    shop.meet(ana)
     with (
         served(world, port) as base,
         requests.Session() as browser,
@@ -103,3 +117,41 @@ def test_authlibs_client_gets_a_token_of_its_own(world: World, port: int) -> Non
         answer = client.post(f"{base}/v1/pseudonyms", json={"identifiers": ["ana@example.com"]})
         assert answer.status_code == 200
         assert len(answer.json()["pseudonyms"]) == 1
+
+
+def test_authlibs_client_proves_itself_by_a_key_and_stays_connected(
+    world: World, port: int
+) -> None:
+    world.clock.now = datetime.now(UTC)  # Authlib dates its assertions by the machine's clock
+    key = RSAKey.generate_key(2048, {"kid": "a", "alg": "RS256"}, auto_kid=False)
+    shop = register_with_key(world, key, **OFFLINE)
+    sign_in(world, person(world))
+    code = shop.granted_code()
+    with (
+        served(world, port) as base,
+        OAuth2Session(
+            shop.client.client_id,
+            key.as_pem(private=True).decode(),
+            redirect_uri=CALLBACK,
+            token_endpoint_auth_method="private_key_jwt",
+            token_endpoint=f"{base}/oauth/token",
+        ) as client,
+    ):
+        client.register_client_auth_method(PrivateKeyJWT(f"{base}/oauth/token"))
+        first = client.fetch_token(
+            f"{base}/oauth/token",
+            code=code,
+            grant_type="authorization_code",
+            code_verifier=VERIFIER,
+        )
+        second = client.refresh_token(f"{base}/oauth/token")
+        assert second["refresh_token"] != first["refresh_token"]
+        sub = loads(urlsafe_b64decode(first["id_token"].split(".")[1] + "=="))["sub"]
+        assert client.get(f"{base}/oauth/userinfo").json() == {"sub": sub}
+        by_key = client.client_auth("private_key_jwt")
+        ended = client.revoke_token(f"{base}/oauth/revoke", second["refresh_token"], auth=by_key)
+        assert ended.ok
+        told = client.introspect_token(
+            f"{base}/oauth/introspect", second["access_token"], auth=by_key
+        )
+        assert told.json() == {"active": False}

@@ -71,6 +71,7 @@ def test_the_id_token_tells_who_signed_in_when_and_how(
         "iat": now,
         "exp": now + 300,
         "auth_time": int(signed_in_at.timestamp()),
+        "sid": token.claims["sid"],
         "at_hash": urlsafe_b64encode(half).rstrip(b"=").decode(),
         "nonce": "n-1",
         "amr": ["pwd"],
@@ -180,6 +181,7 @@ def test_introspection_tells_a_client_of_its_own_tokens_alone(
     assert shop.introspect(token) == {
         "active": True,
         "iss": ISSUER,
+        "aud": ISSUER,
         "client_id": shop.client.client_id,
         "scope": "openid",
         "token_type": "Bearer",

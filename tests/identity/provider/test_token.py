@@ -96,7 +96,7 @@ FAULTS: list[tuple[dict[str, str | None], str]] = [
     ({"code_verifier": "é" * 43}, "invalid_request"),
     ({"grant_type": None}, "invalid_request"),
     ({"grant_type": "password"}, "unsupported_grant_type"),
-    ({"grant_type": "refresh_token"}, "unsupported_grant_type"),
+    ({"grant_type": "refresh_token"}, "unauthorized_client"),
     ({"grant_type": 'x"é'}, "unsupported_grant_type"),
 ]
 
