@@ -55,7 +55,7 @@ class AddressTaken(Conflict):
 class AddressChangeUndone(Event):
     """Whoever reads an old address took the last changes back; every way in is closed.
 
-    What listens ends the sessions and voids the password.
+    What listens ends the sessions, voids the password and unlinks outside identities.
     """
 
     tag: ClassVar[EventTag] = EventTag.ACCOUNTS_ADDRESS_CHANGE_UNDONE

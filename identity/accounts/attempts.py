@@ -48,6 +48,7 @@ class AttemptKind(StrEnum):
     LETTER = "letter"
     SENDER = "sender"
     CLIENT = "client"
+    UPSTREAM = "upstream"
     UNKNOWN = "unknown"
 
 
@@ -76,6 +77,7 @@ ALLOWANCES: Final = MappingProxyType(
         AttemptKind.ADDRESS: _SHARED,
         AttemptKind.LETTER: Allowance(forgotten_after=timedelta(hours=1)),
         AttemptKind.SENDER: _SHARED,
+        AttemptKind.UPSTREAM: _SHARED,
         AttemptKind.CLIENT: Allowance(forgotten_after=timedelta(hours=1)),
         AttemptKind.UNKNOWN: Allowance(forgotten_after=timedelta(hours=1)),
     }
@@ -379,8 +381,7 @@ class Attempts:
     @staticmethod
     def failures(session: Session, attempt: Attempt) -> int:
         """Return how many attempts are counted at present."""
-        row = session.get(store.AttemptRow, (attempt.kind.value, attempt.key_digest))
-        return row.failures if row else 0
+        return store.failures(session, attempt.kind.value, attempt.key_digest)
 
     def _keyed(self, kind: AttemptKind, text: str) -> Attempt:
         key = self._keyring.derive(RootKey.BLIND_INDEX, "attempt", "v1")

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from identity.accounts.client import Client
 from identity.accounts.model import Account
+from identity.accounts.origin import Origin
 
 
 class Browser(Protocol):
@@ -24,12 +25,15 @@ class Browser(Protocol):
         """Put a device's token into the cookie of the answer to this request."""
         ...
 
-    def sign_in(self, account: Account, methods: Sequence[str]) -> None:
+    def sign_in(
+        self, account: Account, methods: Sequence[str], origin: Origin | None = None
+    ) -> None:
         """Begin a session for a person who has just proved who they are, in its own transaction.
 
         Args:
             account: whose session.
             methods: how it was proved, RFC 8176 values.
+            origin: where the person came from, if from an outside provider.
         """
         ...
 

@@ -108,7 +108,7 @@ class AccountRegistered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountVerified(Event):
-    """The person proved the account's address; `by` is `link` or `code`."""
+    """The address was proven; `by` is `link`, `code` or `provider` (an authoritative one said so)."""
 
     tag: ClassVar[EventTag] = EventTag.ACCOUNTS_ACCOUNT_VERIFIED
     retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL

@@ -158,6 +158,22 @@ def _what_happened(details: Mapping[str, str], controller: str) -> dict[Notice, 
                 name=name,
             ),
         ),
+        Notice.IDENTITY_LINKED: (
+            gettext("Has enlazado otra forma de entrar"),
+            gettext(
+                "Desde ahora puedes iniciar sesión en %(controller)s con tu cuenta de %(name)s.",
+                controller=controller,
+                name=name,
+            ),
+        ),
+        Notice.IDENTITY_UNLINKED: (
+            gettext("Has quitado una forma de entrar"),
+            gettext(
+                "Tu cuenta de %(name)s ya no sirve para iniciar sesión en %(controller)s.",
+                controller=controller,
+                name=name,
+            ),
+        ),
         Notice.RECOVERY_CODES_REPLACED: (
             gettext("Tienes códigos de recuperación nuevos"),
             gettext(

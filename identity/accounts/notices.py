@@ -29,6 +29,8 @@ class Notice(StrEnum):
     PASSKEY_ADDED = "passkey-added"
     PASSKEY_REMOVED = "passkey-removed"
     PASSKEY_FLAGGED = "passkey-flagged"
+    IDENTITY_LINKED = "identity-linked"
+    IDENTITY_UNLINKED = "identity-unlinked"
     RECOVERY_CODES_REPLACED = "recovery-codes-replaced"
     RECOVERY_CODE_USED = "recovery-code-used"
     ADDRESS_CHANGED = "address-changed"

@@ -13,7 +13,7 @@ from identity.accounts.browser import Browser
 from identity.accounts.client import short_user_agent
 from identity.accounts.model import LinkNotValid, WrongCode, WrongCredentials
 from identity.accounts.navigation import local_path, onward, slow_down
-from identity.accounts.registration import Opened, Registrations
+from identity.accounts.registration import HasAccount, Opened, Registrations
 from identity.accounts.schemas import BeginPasskey
 from identity.accounts.service import Accounts
 from policies.errors import DomainError, InvalidInput
@@ -31,6 +31,9 @@ REGISTRATION: Final = "registration"
 AFTERWARDS: Final = "afterwards"
 #: Where it keeps the id of the passkey ceremony that it began last.
 CEREMONY: Final = "passkey-ceremony"
+
+#: Where somebody goes on whose proven address has an account; `identity.sso` has the page.
+SIGN_IN_TO_LINK: Final = "/login/link"
 
 #: A cookie holds 4 kB in all.
 MAX_KEPT: Final = 2000
@@ -152,13 +155,8 @@ class RegistrationPages:
             uow, ceremony_id, credential, name or gettext("Llave de acceso")
         )
 
-    def _arrive(self, opened: Opened) -> Response:
-        """Sign the person in who has just proved the address, and lead on."""
-        afterwards = local_path(session.get(AFTERWARDS)) or ""
-        self._browser.sign_in(opened.account, opened.methods)
-        flash(gettext("Tu cuenta está lista."), "success")
-        stop = onward(self._browser.first_stop(opened.account), afterwards)
-        return redirect(stop or afterwards or "/privacy", code=303)
+    def _arrive(self, opened: Opened | HasAccount) -> Response:
+        return enter(self._browser, opened, session.get(AFTERWARDS))
 
     @requires(Scope.PUBLIC)
     def begin_passkey(self) -> Response:
@@ -296,6 +294,18 @@ def blueprint(pages: RegistrationPages) -> Blueprint:
     routes.get("/invitation/<token>")(pages.show_invitation)
     routes.post("/invitation/<token>")(pages.accept_invitation)
     return routes
+
+
+def enter(browser: Browser, opened: Opened | HasAccount, afterwards: str | None) -> Response:
+    """Sign the person in who has just proved the address, and lead on."""
+    if isinstance(opened, HasAccount):
+        session.pop(REGISTRATION, None)
+        return redirect(SIGN_IN_TO_LINK, code=303)
+    target = local_path(afterwards) or ""
+    browser.sign_in(opened.account, opened.methods, opened.origin)
+    flash(gettext("Tu cuenta está lista."), "success")
+    stop = onward(browser.first_stop(opened.account), target)
+    return redirect(stop or target or "/privacy", code=303)
 
 
 def _wrong_address() -> str:

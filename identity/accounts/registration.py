@@ -28,6 +28,7 @@ from identity.accounts.model import (
     WrongCode,
     WrongCredentials,
 )
+from identity.accounts.origin import Origin
 from identity.accounts.service import Accounts
 from policies.assurance import METHODS_OF, Factor
 from policies.vocabulary import RetentionClass, Role
@@ -44,6 +45,10 @@ from privacy.unit_of_work import Runtime, UnitOfWork
 KeepPassword = Callable[[UnitOfWork, Account, str], None]
 #: Makes a registered passkey the account's; `identity.mfa` has it.
 KeepPasskey = Callable[[UnitOfWork, Account, bytes], None]
+#: Links what waits of an outside provider to a new account; `identity.sso` has it.
+KeepIdentity = Callable[[UnitOfWork, Account, str], Origin]
+#: Lets it wait for an existing account's person to sign in and to confirm; likewise.
+OfferIdentity = Callable[[UnitOfWork, Account, str], None]
 #: Records which notices of the account the person was shown; `privacy.consent` has it.
 RecordNotices = Callable[[UnitOfWork, str, AccountNoticesShown], None]
 #: Tells whether a password is the one of a hash; slow on purpose.
@@ -72,10 +77,23 @@ class Opened:
     Attributes:
         account: the account.
         methods: how its person is known in the browser that began, RFC 8176 values.
+        origin: the outside provider that the person came from, if any.
     """
 
     account: Account
     methods: tuple[str, ...]
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HasAccount:
+    """The address that was proven has an account: its person signs in and links the identity.
+
+    Attributes:
+        account_id: of the account.
+    """
+
+    account_id: str
 
 
 class Registrations:
@@ -93,6 +111,8 @@ class Registrations:
         keep_password: KeepPassword,
         password_matches: PasswordMatches,
         keep_passkey: KeepPasskey,
+        keep_identity: KeepIdentity,
+        offer_identity: OfferIdentity,
         record_notices: RecordNotices,
         base_url: str,
     ) -> None:
@@ -105,6 +125,8 @@ class Registrations:
         self._keep_password = keep_password
         self._password_matches = password_matches
         self._keep_passkey = keep_passkey
+        self._keep_identity = keep_identity
+        self._offer_identity = offer_identity
         self._record_notices = record_notices
         self._base_url = base_url
 
@@ -115,6 +137,7 @@ class Registrations:
         email: str,
         password_hash: str | None = None,
         passkey: bytes | None = None,
+        arrival: str | None = None,
         language: str,
         invitation: str | None = None,
         shown: AccountNoticesShown | None = None,
@@ -122,13 +145,16 @@ class Registrations:
         """Keep a registration, mail its link and code, and return its id; commits.
 
         An address that has an account gets a letter saying so instead. Its registration is kept
-        all the same, with a code that nobody has: whoever asks sees no difference.
+        all the same, with a code that nobody has: whoever asks sees no difference. Who comes from
+        an outside provider gets a code that proves the address there too, since the identity may
+        be linked to that account.
 
         Args:
             uow: the unit of work.
             email: the address, as typed.
             password_hash: of the chosen password; made before the transaction began.
             passkey: instead of a password, what `identity.mfa` keeps of a verified one.
+            arrival: instead of either, names what waits of an outside provider.
             language: of the letter and the account.
             invitation: the token of the invitation that brings a role, if any.
             shown: the notices of the account that stood on the form; evidence once the account
@@ -167,6 +193,7 @@ class Registrations:
                 email_sealed=sealed,
                 password_hash=password_hash,
                 passkey_sealed=passkey_sealed,
+                arrival=arrival,
                 token_digest=proof.token_digest,
                 code_digest=proof.code_digest,
                 language=language,
@@ -179,7 +206,15 @@ class Registrations:
                 expires_at=uow.now + REGISTRATION_LIFETIME,
             )
         )
-        if known:
+        if known and arrival is not None:
+            self._postbox.send(
+                uow,
+                to=address,
+                letter="identity-proof",
+                locale=language,
+                values={"code": proof.code},
+            )
+        elif known:
             self._postbox.send(
                 uow,
                 to=address,
@@ -201,6 +236,36 @@ class Registrations:
         uow.commit()
         return registration_id
 
+    def open_proven(
+        self,
+        uow: UnitOfWork,
+        *,
+        email: str,
+        arrival: str,
+        language: str,
+        shown: AccountNoticesShown | None = None,
+    ) -> Opened | HasAccount:
+        """Open an account at an address that an authoritative provider has proven; commits.
+
+        What anybody prepared under the address ends, as where a mailed code proves it.
+
+        Args:
+            uow: the unit of work.
+            email: the address.
+            arrival: names what waits of the provider.
+            language: of the account.
+            shown: the notices of the account that stood on the form.
+        """
+        address = normalise_email(email)
+        email_index = self._blind_index.of(IdentifierKind.EMAIL, address)
+        store.lock_pendings(uow.session, email_index)
+        result = self._open_by_identity(
+            uow, address, arrival, by="provider", language=language, shown=shown
+        )
+        store.delete_pendings(uow.session, email_index)
+        uow.commit()
+        return result
+
     def registration_of(self, session: Session, token: str) -> Waiting:
         """Return the registration whose mailed link this is; changes nothing.
 
@@ -212,7 +277,9 @@ class Registrations:
             raise LinkNotValid("the link is not valid")
         return Waiting(row.registration_id, by_password=row.password_hash is not None)
 
-    def prove_by_link(self, actor: Actor, token: str, *, password: str | None) -> Opened:
+    def prove_by_link(
+        self, actor: Actor, token: str, *, password: str | None
+    ) -> Opened | HasAccount:
         """Open the account of a mailed link, once.
 
         A link says that somebody reads the mailbox, not that the same person chose the password:
@@ -245,7 +312,7 @@ class Registrations:
             uow.commit()
         return opened
 
-    def prove_by_code(self, actor: Actor, registration_id: str, code: str) -> Opened:
+    def prove_by_code(self, actor: Actor, registration_id: str, code: str) -> Opened | HasAccount:
         """Open the account of a registration by its mailed code, once.
 
         The try is counted first and stands when the code is refused. Opens transactions of its
@@ -272,7 +339,7 @@ class Registrations:
                 raise LinkNotValid("no try is left")
             uow.commit()
 
-    def _prove(self, uow: UnitOfWork, registration_id: str, *, by: str) -> Opened:
+    def _prove(self, uow: UnitOfWork, registration_id: str, *, by: str) -> Opened | HasAccount:
         first = uow.session.get(store.PendingRegistration, registration_id)
         if first is None:
             raise LinkNotValid("the registration is not valid any more")
@@ -287,23 +354,64 @@ class Registrations:
             _email_place(registration_id),
             row.email_sealed,
         ).decode()
-        role, invitation_id = Role.PERSON, None
-        if row.invitation_digest is not None:
-            role, invitation_id = self._accounts.claim_invitation(uow, row.invitation_digest)
-        subject_id = self._subjects.by_email(uow, address, keep=True)
-        account = self._accounts.open(uow, subject_id, role=role, language=row.language)
-        self._subjects.verify_email(uow, subject_id, address)
-        uow.record(AccountVerified(subject_id=subject_id, account_id=account.account_id, by=by))
+        shown = None
         if row.notices_language is not None:
             shown = AccountNoticesShown(
                 row.notices_language, row.terms_version, row.privacy_version
             )
-            self._record_notices(uow, subject_id, shown)
+        if row.arrival is not None:
+            result = self._open_by_identity(
+                uow, address, row.arrival, by=by, language=row.language, shown=shown
+            )
+            store.delete_pendings(uow.session, row.email_index)
+            return result
+        role, invitation_id = Role.PERSON, None
+        if row.invitation_digest is not None:
+            role, invitation_id = self._accounts.claim_invitation(uow, row.invitation_digest)
+        account = self._open(uow, address, role=role, by=by, language=row.language, shown=shown)
         if invitation_id is not None:
             self._accounts.grant_role(uow, account, invitation_id)
         factor = self._keep_factor(uow, account, row)
         store.delete_pendings(uow.session, row.email_index)
         return Opened(account, tuple(sorted(METHODS_OF[factor])))
+
+    def _open(
+        self,
+        uow: UnitOfWork,
+        address: str,
+        *,
+        role: Role,
+        by: str,
+        language: str,
+        shown: AccountNoticesShown | None,
+    ) -> Account:
+        """Open the account of a proven address."""
+        subject_id = self._subjects.by_email(uow, address, keep=True)
+        account = self._accounts.open(uow, subject_id, role=role, language=language)
+        self._subjects.verify_email(uow, subject_id, address)
+        uow.record(AccountVerified(subject_id=subject_id, account_id=account.account_id, by=by))
+        if shown is not None:
+            self._record_notices(uow, subject_id, shown)
+        return account
+
+    def _open_by_identity(
+        self,
+        uow: UnitOfWork,
+        address: str,
+        arrival: str,
+        *,
+        by: str,
+        language: str,
+        shown: AccountNoticesShown | None,
+    ) -> Opened | HasAccount:
+        """Open the account of who comes from an outside provider; an existing one is not touched."""
+        known = self._accounts.at_address(uow.session, address)
+        if known is not None:
+            self._offer_identity(uow, known, arrival)
+            return HasAccount(known.account_id)
+        account = self._open(uow, address, role=Role.PERSON, by=by, language=language, shown=shown)
+        origin = self._keep_identity(uow, account, arrival)
+        return Opened(account, tuple(sorted(METHODS_OF[Factor.FEDERATED])), origin)
 
     def _keep_factor(
         self, uow: UnitOfWork, account: Account, row: store.PendingRegistration

@@ -68,6 +68,17 @@ class Accounts:
             raise NotFound("there is no such account")
         return _account(row)
 
+    @staticmethod
+    def lock_of_subject(uow: UnitOfWork, subject_id: str) -> None:
+        """Hold the person's account as by `lock`, where there is one.
+
+        Raises:
+            NotFound: there is one, and it is not active.
+        """
+        uow.session.flush()
+        if store.hold_status(uow.session, subject_id) not in {None, AccountStatus.ACTIVE.value}:
+            raise NotFound("there is no such account")
+
     def by_email(self, session: Session, address: str) -> Account | None:
         """Return the active account of this address.
 

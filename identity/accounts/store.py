@@ -17,6 +17,7 @@ from privacy.database import OPERATIONAL, Base, UtcDateTime
 class PendingRegistration(Base):
     """Somebody says that an address is theirs; nobody is known by it until that is proven.
 
+    `arrival` names what waits of an outside provider, instead of a password or a passkey.
     Operational: there is no person yet whom an audit entry could be about.
     """
 
@@ -28,6 +29,7 @@ class PendingRegistration(Base):
     email_sealed: Mapped[bytes] = mapped_column(sa.LargeBinary)
     password_hash: Mapped[str | None] = mapped_column(sa.String(200))
     passkey_sealed: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    arrival: Mapped[str | None] = mapped_column(sa.String(64))
     token_digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
     code_digest: Mapped[str] = mapped_column(sa.String(64))
     code_attempts: Mapped[int] = mapped_column(default=0)
@@ -104,10 +106,23 @@ class SignInTryRow(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
+_OF_SUBJECT = sa.select(AccountRow).where(AccountRow.subject_id == sa.bindparam("of_subject"))
+_ACCOUNT = cast("sa.Table", AccountRow.__table__)
+_HOLD_STATUS = (  # built once: each exchange of a code asks it
+    sa.select(_ACCOUNT.c.status)
+    .where(_ACCOUNT.c.subject_id == sa.bindparam("of_subject"))
+    .with_for_update()
+)
+
+
 def account_of_subject(session: Session, subject_id: str) -> AccountRow | None:
     """Return the person's account, closed or not."""
-    query = sa.select(AccountRow).where(AccountRow.subject_id == subject_id)
-    return session.scalars(query).one_or_none()
+    return session.scalars(_OF_SUBJECT, {"of_subject": subject_id}).one_or_none()
+
+
+def hold_status(session: Session, subject_id: str) -> str | None:
+    """Return the status of the person's account, which nobody changes until the commit."""
+    return session.scalar(_HOLD_STATUS, {"of_subject": subject_id})
 
 
 def account_closing_by(session: Session, undo_digest: str) -> AccountRow | None:
@@ -271,6 +286,18 @@ def delete_attempt(session: Session, kind: str, key_digest: str) -> None:
         .where(AttemptRow.kind == kind, AttemptRow.key_digest == key_digest)
         .execution_options(synchronize_session=False)
     )
+
+
+_ATTEMPT = cast("sa.Table", AttemptRow.__table__)
+_FAILURES = sa.select(_ATTEMPT.c.failures).where(  # built once: each call of a client asks it
+    _ATTEMPT.c.kind == sa.bindparam("of_kind"), _ATTEMPT.c.key_digest == sa.bindparam("of_digest")
+)
+
+
+def failures(session: Session, kind: str, key_digest: str) -> int:
+    """Return what a counter stands at; nought where there is none."""
+    session.flush()  # what this transaction has counted counts
+    return session.scalar(_FAILURES, {"of_kind": kind, "of_digest": key_digest}) or 0
 
 
 def lock_attempt(session: Session, kind: str, key_digest: str) -> AttemptRow | None:

@@ -20,6 +20,8 @@ def administer(identity: Identity) -> Administration:
 
     def factors(session: Session, account_id: str) -> frozenset[Factor]:
         own = factors_of(session, account_id)
+        if identity.identities.is_way_in(session, account_id):
+            own |= {Factor.FEDERATED}
         has_password = identity.passwords.encoded(session, account_id) is not None
         return own | {Factor.PASSWORD} if has_password else own
 

@@ -139,6 +139,7 @@ def factor_names(factors: Collection[Factor]) -> str:
         Factor.TOTP: gettext("Aplicación de autenticación"),
         Factor.PASSKEY: gettext("Llave de acceso"),
         Factor.RECOVERY_CODE: gettext("Códigos de recuperación"),
+        Factor.FEDERATED: gettext("Cuenta de otro sitio"),
     }
     return ", ".join(words for factor, words in names.items() if factor in factors)
 

@@ -7,7 +7,7 @@ for it is a recovery code or, where there is none, the recovery of lost factors.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Protocol
 
@@ -16,6 +16,9 @@ from sqlalchemy.orm import Session
 from identity.mfa import store
 from identity.mfa.model import FactorStillNeeded
 from policies.assurance import Factor
+
+#: Tells whether an outside provider opens the account; `identity.sso` knows.
+HasIdentity = Callable[[Session, str], bool]
 
 
 class PasswordFacts(Protocol):
@@ -57,7 +60,12 @@ def has_second_factor(session: Session, account_id: str) -> bool:
 
 
 def demand_enough(
-    session: Session, account_id: str, *, left: Collection[Factor], passwords: PasswordFacts
+    session: Session,
+    account_id: str,
+    *,
+    left: Collection[Factor],
+    passwords: PasswordFacts,
+    has_identity: HasIdentity,
 ) -> None:
     """Let a factor go where what is `left` is enough.
 
@@ -66,13 +74,14 @@ def demand_enough(
         account_id: whose.
         left: the factors of `factors_of` that would remain.
         passwords: knows about the account's password.
+        has_identity: knows whether an outside provider opens the account.
 
     Raises:
         FactorStillNeeded: the person could not sign in any more, or only by a password that is
             too short to stand alone. Source: NIST SP 800-63B-4 s. 3.1.1.
     """
     if passwords.encoded(session, account_id) is None:
-        if Factor.PASSKEY not in left:
+        if Factor.PASSKEY not in left and not has_identity(session, account_id):
             raise FactorStillNeeded(by_password=False)
     elif not set(left) - {Factor.RECOVERY_CODE} and not passwords.long_enough_alone(
         session, account_id

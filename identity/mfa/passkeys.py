@@ -17,7 +17,7 @@ from identity.accounts.model import Account, AccountStatus
 from identity.accounts.notices import Notice, SecurityNotices
 from identity.accounts.service import Accounts
 from identity.mfa import ceremonies, store
-from identity.mfa.factors import PasswordFacts, demand_enough, factors_of
+from identity.mfa.factors import HasIdentity, PasswordFacts, demand_enough, factors_of
 from identity.mfa.model import (
     CHALLENGE_BYTES,
     HANDLE_BYTES,
@@ -65,6 +65,7 @@ class Passkeys:
         notices: SecurityNotices,
         passwords: PasswordFacts,
         recovery_codes: RecoveryCodes,
+        has_identity: HasIdentity,
     ) -> None:
         self._relying_party = relying_party
         self._accounts = accounts
@@ -72,6 +73,7 @@ class Passkeys:
         self._notices = notices
         self._passwords = passwords
         self._recovery_codes = recovery_codes
+        self._has_identity = has_identity
 
     # ---- registering ----
 
@@ -269,7 +271,13 @@ class Passkeys:
         name = self._passkey(uow.session, account, row).name
         self._take(uow, account, row)
         left = factors_of(uow.session, account.account_id)
-        demand_enough(uow.session, account.account_id, left=left, passwords=self._passwords)
+        demand_enough(
+            uow.session,
+            account.account_id,
+            left=left,
+            passwords=self._passwords,
+            has_identity=self._has_identity,
+        )
         if not left:
             store.delete_recovery_codes(uow.session, account.account_id)
         self._notices.tell(uow, account, Notice.PASSKEY_REMOVED, {"name": name})

@@ -11,7 +11,7 @@ from identity.accounts.model import Account, AccountClosed, WrongCode
 from identity.accounts.notices import Notice, SecurityNotices
 from identity.accounts.service import Accounts
 from identity.mfa import store
-from identity.mfa.factors import PasswordFacts, demand_enough, factors_of
+from identity.mfa.factors import HasIdentity, PasswordFacts, demand_enough, factors_of
 from identity.mfa.model import (
     ENROLMENT_LIFETIME,
     TotpEnrolled,
@@ -46,12 +46,14 @@ class SecondFactor:
         notices: SecurityNotices,
         passwords: PasswordFacts,
         recovery_codes: RecoveryCodes,
+        has_identity: HasIdentity,
     ) -> None:
         self._sealer = sealer
         self._accounts = accounts
         self._notices = notices
         self._passwords = passwords
         self._recovery_codes = recovery_codes
+        self._has_identity = has_identity
 
     @staticmethod
     def is_enrolled(session: Session, account_id: str) -> bool:
@@ -174,7 +176,13 @@ class SecondFactor:
             raise Conflict("the account has no authenticator application")
         self._take(uow, account)
         left = factors_of(uow.session, account.account_id)
-        demand_enough(uow.session, account.account_id, left=left, passwords=self._passwords)
+        demand_enough(
+            uow.session,
+            account.account_id,
+            left=left,
+            passwords=self._passwords,
+            has_identity=self._has_identity,
+        )
         if not left:
             store.delete_recovery_codes(uow.session, account.account_id)
         self._notices.tell(uow, account, Notice.SECOND_FACTOR_REMOVED)

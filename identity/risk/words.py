@@ -54,6 +54,8 @@ _EVENTS: Final = {
     EventTag.MFA_PASSKEY_REMOVED: lazy_gettext("Se quitó una llave de acceso"),
     EventTag.MFA_PASSKEY_FLAGGED: lazy_gettext("Una llave de acceso quedó suspendida"),
     EventTag.MFA_PASSKEY_CONFIRMED: lazy_gettext("Una llave de acceso volvió a servir"),
+    EventTag.SSO_IDENTITY_LINKED: lazy_gettext("Se enlazó una cuenta de otro sitio para entrar"),
+    EventTag.SSO_IDENTITY_UNLINKED: lazy_gettext("Se quitó una cuenta enlazada"),
     EventTag.MFA_RECOVERY_CODES_REPLACED: lazy_gettext("Se crearon códigos de recuperación"),
     EventTag.RISK_SIGN_IN_ASSESSED: lazy_gettext("Pedimos un paso más"),
     EventTag.RISK_DEVICE_REMEMBERED: lazy_gettext("Un dispositivo pasó a ser conocido"),
