@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ from identity.accounts import commands as accounts_commands
 from identity.accounts.address_model import AddressChangeUndone
 from identity.accounts.attempts import Attempts
 from identity.accounts.closing import ClosingTask
-from identity.accounts.model import AccountDisabled, ClosingBegun
+from identity.accounts.model import AccountClosed, AccountDisabled, ClosingBegun
 from identity.accounts.navigation import local_path
 from identity.accounts.profile_stop import NoticesStop
 from identity.accounts.service import Accounts
@@ -37,13 +37,33 @@ from identity.credentials.lost_factor import KIND as FACTOR_RECOVERY
 from identity.credentials.model import FactorRecoveryCompleted, PasswordSet
 from identity.credentials.recovery import KIND as RECOVERY
 from identity.provider import api as provider_api
-from identity.provider import bearer
+from identity.provider import bearer, client_pages, logout_pages
 from identity.provider import commands as provider_commands
+from identity.provider import consent_pages as provider_consent_pages
+from identity.provider import grant_pages as provider_grant_pages
 from identity.provider import pages as provider_pages
+from identity.provider import pushed_api as provider_pushed_api
+from identity.provider import wsgi as provider_wsgi
 from identity.provider.applications import ClientApplications
-from identity.provider.service import Clients, Provider
+from identity.provider.claims import Held, ReleasedClaims
+from identity.provider.client_gate import ClientGate
+from identity.provider.clients import Clients
+from identity.provider.detours import Detours, WayCookie
+from identity.provider.grant_model import GrantEnded
+from identity.provider.grants import Grants
+from identity.provider.housekeeping import Housekeeping as ProviderHousekeeping
+from identity.provider.logout import KIND as BACKCHANNEL_LOGOUT
+from identity.provider.logout import Logouts
+from identity.provider.pushed import PushedRequests, Requests
+from identity.provider.service import Provider
 from identity.risk.address_proof import KIND as ADDRESS_PROOF
 from identity.sessions.failures import KIND as WRONG_PASSWORD
+from identity.sessions.model import SessionEnded
+from identity.sso import assembly as sso_assembly
+from identity.sso.account_source import IdentityData
+from identity.sso.assembly import Sso
+from identity.sso.configuration import load as load_providers
+from identity.sso.upstream import Upstreams
 from policies.register.loader import load as load_register
 from policies.register.model import Register
 from privacy import documentation, health, mailbox
@@ -69,6 +89,7 @@ from privacy.consent.acknowledgement_check import cross_check as check_acknowled
 from privacy.consent.acknowledgements import Acknowledgements
 from privacy.consent.applications import ApplicationConsents
 from privacy.consent.cross_check import cross_check as check_consents
+from privacy.consent.model import ConsentWithdrawn
 from privacy.consent.receipts import Receipts
 from privacy.consent.service import Consents
 from privacy.database import Database, engine_options, migrate, orm, prepare_engine
@@ -80,13 +101,16 @@ from privacy.faults import Faults, NoFaults, faults_from
 from privacy.heartbeat import Heartbeat
 from privacy.http import authenticate_with, current_actor, init_http
 from privacy.ids import Ids
+from privacy.keys import commands as keys_commands
 from privacy.keys.blind_index import BlindIndex
 from privacy.keys.keyring import Keyring, RootKey
+from privacy.keys.rotation import KeyRotation
 from privacy.keys.sealing import Sealer
 from privacy.keys.signing import KeyUse, SigningKeys
-from privacy.languages import init_languages, page_language
+from privacy.languages import init_languages, page_language, query_in_any_language
 from privacy.mail import KIND as MAIL
 from privacy.mail import Postbox, folder_transport, letter_sender, smtp_transport
+from privacy.outbound import Outbound
 from privacy.outbox import Outbox
 from privacy.pseudonyms import api as pseudonyms_api
 from privacy.pseudonyms.service import Pseudonyms
@@ -179,9 +203,16 @@ class Placet:
     eraser: Eraser
     attempts: Attempts
     identity: Identity
+    sso: Sso
     administration: Administration
     clients: Clients
     provider: Provider
+    pushed: PushedRequests
+    requests: Requests
+    detours: Detours
+    grants: Grants
+    released_claims: ReleasedClaims
+    logouts: Logouts
 
     @property
     def keys_folder(self) -> Path:
@@ -239,9 +270,6 @@ def create_app(
         PLACET_HTTPS=settings.https,
         PLACET_DEMO=settings.demo,
     )
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Werkzeug's way
     orm.init_app(app)
     with app.app_context():
         engine = orm.engine
@@ -253,6 +281,7 @@ def create_app(
         database=Database(engine), clock=clock, ids=ids, recorder=audit_log, faults=faults
     )
     outbox = Outbox(sealer)
+    outbound = Outbound(settings.outbound_allow)
     subjects = Subjects(
         sealer,
         BlindIndex(keyring),
@@ -261,13 +290,14 @@ def create_app(
         time_zone=register.controller.time_zone,
     )
     pseudonyms = Pseudonyms(keyring, subjects)
-    signing_keys = SigningKeys(sealer)
+    signing_keys = SigningKeys(sealer, clock)
     consents = Consents(register)
     acknowledgements = Acknowledgements(register, consents)
     uses = UseCounter(runtime, register.controller.time_zone)
     postbox = Postbox(outbox)
     decisions = Decisions(consents, uses, pseudonyms.of_event)
     applications = ClientApplications()
+    grants = Grants(subjects=subjects, consents=consents, decisions=decisions)
     attribute_requests = AttributeRequests(
         register,
         subjects=subjects,
@@ -277,6 +307,14 @@ def create_app(
         applications=applications,
     )
     attempts = Attempts(runtime, keyring)
+    upstreams = Upstreams(
+        load_providers(settings.providers),
+        runtime=runtime,
+        sealer=sealer,
+        key=keyring.derive(RootKey.COOKIE, "upstreams"),
+        outbound=outbound,
+        base_url=settings.base_url,
+    )
     identity = assemble(
         settings=settings,
         register=register,
@@ -289,6 +327,7 @@ def create_app(
         outbox=outbox,
         attempts=attempts,
         acknowledgements=acknowledgements,
+        provider_titles={provider.id: provider.title for provider in upstreams.all()},
         first_stops=[NoticesStop(runtime, acknowledgements).first_stop],
     )
     rights, eraser = _rights(
@@ -302,11 +341,14 @@ def create_app(
         [
             ProfileSource(subjects, pseudonyms),
             identity.account_data,
+            IdentityData(identity.accounts, identity.identities),
             consents,
             attribute_requests,
+            grants,
             uses,
         ],
     )
+    clients, pushed = Clients(register, pseudonyms), PushedRequests(sealer)
     placet = Placet(
         settings=settings,
         register=register,
@@ -334,9 +376,43 @@ def create_app(
         eraser=eraser,
         attempts=attempts,
         identity=identity,
+        sso=sso_assembly.assemble(
+            upstreams, identity, runtime=runtime, register=register, subjects=subjects
+        ),
         administration=administer(identity),
-        clients=Clients(register, pseudonyms),
-        provider=Provider(settings.base_url, pseudonyms, signing_keys),
+        clients=clients,
+        pushed=pushed,
+        requests=Requests(
+            runtime=runtime,
+            clients=clients,
+            pushed=pushed,
+            signing_keys=signing_keys,
+            issuer=settings.base_url,
+        ),
+        detours=Detours(
+            keyring.derive(RootKey.COOKIE, "authorize"),
+            clock,
+            WayCookie(ids, https=settings.https),
+        ),
+        provider=Provider(
+            settings.base_url,
+            pseudonyms,
+            signing_keys,
+            keyring.derive(RootKey.COOKIE, "refresh"),
+        ),
+        grants=grants,
+        released_claims=ReleasedClaims(
+            register, subjects=subjects, decisions=decisions, pseudonyms=pseudonyms
+        ),
+        logouts=Logouts(
+            runtime=runtime,
+            issuer=settings.base_url,
+            pseudonyms=pseudonyms,
+            signing_keys=signing_keys,
+            sessions=identity.sessions,
+            outbox=outbox,
+            outbound=outbound,
+        ),
     )
     app.extensions["placet"] = placet
     authenticate_with(
@@ -345,7 +421,17 @@ def create_app(
         session=identity.browser.authenticate,
         step_up=identity.browser.step_up,
     )
+    logouts = placet.logouts
+    runtime.subscribe(SessionEnded, logouts.on_session_ended)
+    runtime.subscribe(AccountDisabled, logouts.on_account_shut)
+    runtime.subscribe(ClosingBegun, logouts.on_account_shut)
+    runtime.subscribe(AccountClosed, logouts.on_account_shut)
+    runtime.subscribe(GrantEnded, logouts.on_grant_ended)
+    runtime.subscribe(SubjectErased, logouts.forget)
     runtime.subscribe(SubjectErased, Provider.forget)
+    runtime.subscribe(SubjectErased, grants.forget)
+    runtime.subscribe(ConsentWithdrawn, grants.on_withdrawn)
+    runtime.subscribe(SubjectsMerged, grants.on_subjects_merged)
     runtime.subscribe(AccountDisabled, Provider.on_account_shut)
     runtime.subscribe(ClosingBegun, Provider.on_account_shut)
     runtime.subscribe(PasswordSet, Provider.on_access_recovered)
@@ -364,6 +450,7 @@ def create_app(
     outbox.deliver_with(WRONG_PASSWORD, identity.wrong_passwords.write)
     outbox.deliver_with(FACTOR_RECOVERY, identity.lost_factor.answer)
     outbox.deliver_with(ADDRESS_PROOF, identity.guard.proofs.answer)
+    outbox.deliver_with(BACKCHANNEL_LOGOUT, placet.logouts.send)
     outbox.deliver_with(MAIL, letter_sender(app, settings.mail.sender, transport, clock))
     gateway = http_gateway(settings.sms)
     if settings.demo and not settings.sms.url:
@@ -374,6 +461,10 @@ def create_app(
     init_http(app)
     _add_routes(app, placet)
     _add_template_values(app, placet)
+    provider_wsgi.put_before(app, runtime, attempts, signing_keys, settings.base_url)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Werkzeug's way
     return app
 
 
@@ -442,7 +533,31 @@ def _add_routes(app: Flask, placet: Placet) -> None:
         )
     )
     app.register_blueprint(
-        provider_api.blueprint(placet.runtime, placet.clients, placet.provider, placet.attempts)
+        provider_api.blueprint(
+            placet.runtime,
+            placet.clients,
+            placet.provider,
+            placet.attempts,
+            placet.released_claims,
+        )
+    )
+    app.register_blueprint(
+        provider_consent_pages.blueprint(
+            provider_consent_pages.ConsentPages(
+                runtime=placet.runtime,
+                register=placet.register,
+                understood=placet.requests.understood,
+                grants=placet.grants,
+                held=Held(placet.subjects),
+                detours=placet.detours,
+                key=placet.keyring.derive(RootKey.COOKIE, "consent-page"),
+            )
+        )
+    )
+    app.register_blueprint(
+        provider_grant_pages.blueprint(
+            provider_grant_pages.GrantPages(placet.runtime, placet.register, placet.grants)
+        )
     )
     app.register_blueprint(
         rights_pages.blueprint(placet.runtime, placet.rights, placet.subjects, placet.register)
@@ -476,6 +591,15 @@ def _add_routes(app: Flask, placet: Placet) -> None:
         issuer=placet.register.controller.name,
         time_zone=placet.register.controller.time_zone,
         texts_are_sent=placet.settings.demo or bool(placet.settings.sms.url),
+        hint_of=placet.requests.login_hint,
+    ):
+        app.register_blueprint(pages)
+    for pages in sso_assembly.blueprints(
+        placet.sso,
+        placet.identity,
+        runtime=placet.runtime,
+        register=placet.register,
+        https=placet.settings.https,
     ):
         app.register_blueprint(pages)
     app.register_blueprint(
@@ -487,6 +611,13 @@ def _add_routes(app: Flask, placet: Placet) -> None:
             settings=placet.settings,
         )
     )
+    app.register_blueprint(
+        client_pages.blueprint(
+            client_pages.ClientPages(
+                placet.runtime, placet.clients, placet.logouts.results, placet.register
+            )
+        )
+    )
     app.register_blueprint(documentation.blueprint(placet.settings.base_url))
     app.register_blueprint(
         health.blueprint(placet.runtime, placet.register, placet.settings.base_url)
@@ -495,9 +626,33 @@ def _add_routes(app: Flask, placet: Placet) -> None:
     app.register_blueprint(
         reports_pages.blueprint(placet.runtime, _reports(placet), placet.register)
     )
-    key = placet.keyring.derive(RootKey.COOKIE, "authorize")
     app.register_blueprint(
-        provider_pages.blueprint(placet.runtime, placet.clients, placet.provider, key)
+        logout_pages.blueprint(
+            logout_pages.LogoutPages(
+                placet.runtime,
+                placet.clients,
+                placet.provider,
+                placet.logouts,
+                placet.identity.sessions,
+            )
+        )
+    )
+    gate = ClientGate(placet.runtime, placet.clients, placet.attempts, placet.settings.base_url)
+    app.register_blueprint(provider_pushed_api.blueprint(placet.runtime, gate, placet.requests))
+    app.register_blueprint(
+        provider_pages.blueprint(
+            provider_pages.AuthorizePages(
+                runtime=placet.runtime,
+                provider=placet.provider,
+                requests=placet.requests,
+                pushed=placet.pushed,
+                detours=placet.detours,
+                accounts=placet.identity.accounts,
+                step_up=placet.identity.step_up,
+                grants=placet.grants,
+                logouts=placet.logouts,
+            )
+        )
     )
 
 
@@ -521,6 +676,7 @@ def _application_name(placet: Placet) -> Callable[[str], str]:
 def _add_template_values(app: Flask, placet: Placet) -> None:
     @app.context_processor
     def values() -> dict[str, object]:
+        onward = (local_path(request.args.get("next")) if request else None) or ""
         return {
             "locale": page_language(),
             "actor": current_actor(),
@@ -528,7 +684,9 @@ def _add_template_values(app: Flask, placet: Placet) -> None:
             "controller_email": placet.register.controller.privacy_email,
             "demo": placet.settings.demo,
             "current_path": request.path if request else "/",
-            "onward": (local_path(request.args.get("next")) if request else None) or "",
+            # A way on that is none of ours is repeated on no page.
+            "kept_query": query_in_any_language(without=() if onward else ("next",)),
+            "onward": onward,
         }
 
 
@@ -632,20 +790,28 @@ def worker() -> None:
         placet.runtime, placet.identity.closing, placet.rights.erase_at_end_of_grace
     )
     collection_housekeeping = CollectionHousekeeping(placet.runtime, placet.attribute_requests)
+    key_rotation = KeyRotation(
+        placet.runtime, placet.signing_keys, lifetime=timedelta(days=placet.settings.key_days)
+    )
     stop = serving.Stop()
     stop.listen()
     with app.app_context():
         serving.work(
             {
                 "heartbeat": Heartbeat(placet.runtime).beat,
-                "sequencer": sequencer.run_once,
+                "sequencer": sequencer.run_due,
                 "outbox": lambda: placet.outbox.deliver_due(placet.runtime),
                 "rights": rights_housekeeping.run_due,
                 "collection": collection_housekeeping.run_due,
                 "identity": placet.identity.housekeeping.run_due,
+                "upstreams": placet.sso.upstreams.run_due,
+                "arrivals": placet.sso.housekeeping.run_due,
+                "provider": ProviderHousekeeping(placet.runtime).run_due,
                 "factor-recovery": placet.identity.lost_factor_tasks.run_due,
                 "risk": placet.identity.guard.housekeeping.run_due,
                 "closings": closings.run_due,
+                "logouts": placet.logouts.run_due,
+                "keys": key_rotation.run_due,
             },
             stop,
             WORKER_PAUSE_SECONDS,
@@ -663,9 +829,14 @@ def _audited() -> audit_commands.Deployment:
     )
 
 
-def _clients() -> tuple[Runtime, Clients]:
+def _clients() -> tuple[Runtime, Clients, provider_commands.Results]:
     placet: Placet = _app().extensions["placet"]
-    return placet.runtime, placet.clients
+    return placet.runtime, placet.clients, placet.logouts.results
+
+
+def _signing_keys() -> tuple[Runtime, SigningKeys]:
+    placet: Placet = _app().extensions["placet"]
+    return placet.runtime, placet.signing_keys
 
 
 def _administration() -> tuple[Runtime, Accounts, Administration]:
@@ -694,6 +865,7 @@ main.add_command(
 main.add_command(audit_commands.group(_audited))
 main.add_command(deadline)
 main.add_command(provider_commands.group(_clients))
+main.add_command(keys_commands.group(_signing_keys))
 main.add_command(accounts_commands.command(_inviter))
 main.add_command(administration_commands.group(_administration))
 

@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 from identity.accounts.model import AccountStatus
 from identity.accounts.service import Accounts
 from identity.accounts.store import AccountRow
+from identity.provider.client_settings import ClientSettings
+from identity.provider.clients import Clients
 from identity.provider.model import Client
-from identity.provider.service import Clients, ClientSettings
 from policies.vocabulary import Role
 from privacy.actor import SYSTEM
 from privacy.ids import new_token, secret_digest
@@ -114,7 +115,7 @@ def open_shop(runtime: Runtime, clients: Clients, instance: Path, url: str) -> S
         added, secret = clients.add(uow, settings)
     values = {
         "client_id": added.client_id,
-        "client_secret": secret,
+        "client_secret": secret or "",
         "secret_key": new_token(runtime.ids),
     }
     write_secret_file(kept, json.dumps(values, indent=2).encode())

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -61,6 +61,9 @@ from identity.sessions.second_step import SecondStep
 from identity.sessions.service import Sessions
 from identity.sessions.sign_in import SignIn
 from identity.sessions.step_up import StepUp
+from identity.sso.identities import Identities
+from identity.sso.identity_model import IdentityUnlinked
+from identity.sso.waiting import Arrivals
 from policies.assurance import Factor
 from policies.register.model import Register
 from policies.vocabulary import Attribute
@@ -110,6 +113,8 @@ class Identity:
     addresses: Addresses
     address_undo: AddressUndo
     account_data: AccountData
+    identities: Identities
+    arrivals: Arrivals
     housekeeping: Housekeeping
 
 
@@ -126,10 +131,12 @@ def assemble(
     outbox: Outbox,
     attempts: Attempts,
     acknowledgements: Acknowledgements,
+    provider_titles: Mapping[str, str],
     first_stops: Sequence[FirstStop] = (),
 ) -> Identity:
     """Wire the services, and let each hear what it must act on in the same transaction.
 
+    `provider_titles` are what people call the outside providers of the configuration, by id.
     `first_stops` are where else a sign-in may lead first, after our own and in this order.
     """
     controller_name = register.controller.name
@@ -146,7 +153,25 @@ def assemble(
         names_of=_names_of(subjects),
     )
     recovery_codes = RecoveryCodes(accounts, notices)
-    second_factor = SecondFactor(sealer, accounts, notices, passwords, recovery_codes)
+
+    def other_way_in(session: Session, account_id: str) -> bool:
+        has_password = passwords.encoded(session, account_id) is not None
+        return has_password or Factor.PASSKEY in factors_of(session, account_id)
+
+    arrivals = Arrivals(sealer)
+    identities = Identities(
+        keyring=keyring,
+        sealer=sealer,
+        arrivals=arrivals,
+        accounts=accounts,
+        subjects=subjects,
+        notices=notices,
+        other_way_in=other_way_in,
+        titles=provider_titles,
+    )
+    second_factor = SecondFactor(
+        sealer, accounts, notices, passwords, recovery_codes, identities.is_way_in
+    )
     passkeys = Passkeys(
         relying_party=RelyingParty(settings.base_url, controller_name),
         accounts=accounts,
@@ -154,6 +179,7 @@ def assemble(
         notices=notices,
         passwords=passwords,
         recovery_codes=recovery_codes,
+        has_identity=identities.is_way_in,
     )
     absolute = timedelta(hours=settings.session_absolute_hours)
     sessions = Sessions(
@@ -174,7 +200,7 @@ def assemble(
         address_days=register.security.address_days,
     )
     devices, risk = guard.devices, guard.risk
-    arrival = Arrival(sessions, devices, risk, notices)
+    arrival = Arrival(sessions, devices, risk, notices, identities.settle)
     second_step = SecondStep(
         runtime=runtime,
         accounts=accounts,
@@ -198,6 +224,7 @@ def assemble(
         devices=devices,
         sessions=sessions,
         second_step=second_step,
+        has_identity=identities.is_way_in,
         demo=settings.demo,
     )
 
@@ -264,9 +291,15 @@ def assemble(
         account = accounts.find(uow.session, event.account_id)
         if account is not None:
             passwords.void(uow, account)
+            identities.unlink_all(uow, account)
             sessions.end_all(uow, account, "address-change-undone")
             devices.revoke_all(uow, account)
 
+    def on_identity_unlinked(uow: UnitOfWork, event: IdentityUnlinked) -> None:
+        sessions.end_of_origin(uow, identity_id=event.identity_id, cause="identity-unlinked")
+
+    runtime.subscribe(IdentityUnlinked, on_identity_unlinked)
+    runtime.subscribe(AccountClosed, identities.on_account_closed)
     runtime.subscribe(AddressChangeUndone, on_address_change_undone)
     runtime.subscribe(SubjectsMerged, addresses.on_subjects_merged)
     runtime.subscribe(AccountClosed, addresses.on_account_closed)
@@ -299,6 +332,8 @@ def assemble(
             keep_password=passwords.keep,
             password_matches=passwords.matches,
             keep_passkey=passkeys.keep,
+            keep_identity=identities.keep,
+            offer_identity=arrivals.offer,
             record_notices=acknowledgements.record_at_opening,
             base_url=settings.base_url,
         ),
@@ -369,6 +404,8 @@ def assemble(
         ),
         addresses=addresses,
         address_undo=address_undo,
+        identities=identities,
+        arrivals=arrivals,
         account_data=AccountData(
             clock=runtime.clock,
             log=log,
@@ -427,6 +464,7 @@ def blueprints(
     issuer: str,
     time_zone: str,
     texts_are_sent: bool,
+    hint_of: Callable[[str], str],
 ) -> Sequence[Blueprint]:
     """Return the pages of accounts, passwords, second factors and sessions.
 
@@ -437,6 +475,7 @@ def blueprints(
         issuer: what authenticator applications call this service.
         time_zone: of the controller, for dates in words.
         texts_are_sent: whether there is a gateway for text messages.
+        hint_of: what the sign-in page is filled in with, given where the person comes back to.
     """
     accounts, passwords = identity.accounts, identity.passwords
     browser, attempts = identity.browser, identity.attempts
@@ -508,6 +547,7 @@ def blueprints(
                 passkey_sign_in=identity.passkey_sign_in,
                 sessions=identity.sessions,
                 browser=browser,
+                hint_of=hint_of,
             ),
             browser,
         ),
