@@ -204,7 +204,7 @@ QUERIES: dict[str, dict[str, str]] = {
         "code_challenge_method": "S256",
         "prompt": "login",
         "max_age": "1",
-        "placet_asked_at": "x",
+        "placet_done": "x",
     },
 }
 
