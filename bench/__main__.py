@@ -17,7 +17,7 @@ from pathlib import Path
 
 import requests
 
-from bench import timing
+from bench import provider, timing
 from bench.load import Load, lua, run
 from tests.support.deployment import Deployment
 from tests.support.processes import ROOT, free_port, program
@@ -152,6 +152,11 @@ def main() -> None:
     arguments = parser.parse_args()
     compared = timing.measure() if arguments.only in {None, ENUMERATION} else []
     if arguments.only == ENUMERATION:
+        keep(compared, others=True)
+        return
+    if arguments.only in {None, provider.NAME}:
+        compared += provider.measure()
+    if arguments.only == provider.NAME:
         keep(compared, others=True)
         return
     rows = measure(arguments.rounds, arguments.seconds, arguments.only)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -83,3 +84,79 @@ def _found(pattern: str, output: str) -> re.Match[str]:
     if found is None:
         raise RuntimeError(f"wrk printed no {pattern}:\n{output}")
     return found
+
+
+def lua_forms(bodies: list[str], authorization: str, expected: str, repeat: int = 1) -> str:
+    """Return a wrk script that posts each form `repeat` times, once round after round, and stops.
+
+    It counts an answer as right that is 200 and holds `expected`, and says at the end how long all
+    of them took; wrk's own rate is over the whole of its run and means nothing here.
+    """
+    quoted = ",\n".join(f"[==[{body}]==]" for body in bodies)
+    return (
+        'local ffi = require("ffi")\n'
+        'ffi.cdef("typedef struct { long sec; long nsec; } bench_time;'
+        ' int clock_gettime(int, bench_time *);")\n'
+        'local at = ffi.new("bench_time")\n'
+        "local function now()\n"
+        "  ffi.C.clock_gettime(1, at)\n"
+        "  return tonumber(at.sec) + tonumber(at.nsec) / 1e9\n"
+        "end\n"
+        f"local bodies = {{{quoted}}}\n"
+        f"local wanted = #bodies * {repeat}\n"
+        "local tried, sent, answered, wrong, began = false, 0, 0, 0, nil\n"
+        'local headers = {["Content-Type"] = "application/x-www-form-urlencoded",'
+        f' ["Authorization"] = "{authorization}"}}\n'
+        "function request()\n"
+        "  if not tried then\n"  # wrk looks at one request and throws it away
+        "    tried = true\n"
+        '    return wrk.format("GET")\n'
+        "  end\n"
+        '  if sent == wanted then return "" end\n'
+        "  began = began or now()\n"
+        "  sent = sent + 1\n"
+        '  return wrk.format("POST", nil, headers, bodies[(sent - 1) % #bodies + 1])\n'
+        "end\n"
+        "function response(status, _, body)\n"
+        "  answered = answered + 1\n"
+        f"  if status ~= 200 or not body:find([==[{expected}]==], 1, true) then\n"
+        "    wrong = wrong + 1\n"
+        "    io.stderr:write(status, ' ', body, '\\n')\n"
+        "  end\n"
+        "  if answered == wanted then\n"
+        '    print(string.format("ALL ANSWERED in %.6f s, wrong %d", now() - began, wrong))\n'
+        "    io.stdout:flush()\n"
+        "    wrk.thread:stop()\n"
+        "  end\n"
+        "end\n"
+    )
+
+
+def run_counted(url: str, *, count: int, connections: int, script: str) -> Load:
+    """Send as many requests as the script holds, over so many connections.
+
+    Raises:
+        RuntimeError: not all were answered within a minute.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "load.lua"
+        path.write_text(script)
+        command = ["wrk", "-s", str(path), "-t1", f"-c{connections}", "-d60s", "--latency", url]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            if process.stdout is None:
+                raise RuntimeError("wrk has no output")
+            output = ""
+            for line in process.stdout:
+                output += line
+                if line.startswith("ALL ANSWERED"):
+                    process.send_signal(signal.SIGINT)  # else it sleeps to the end of its time
+            errors = process.stderr.read() if process.stderr else ""
+    said = re.search(r"ALL ANSWERED in ([\d.]+) s, wrong (\d+)", output)
+    if said is None:
+        raise RuntimeError(f"wrk was not answered:\n{output}\n{errors}")
+    seconds, wrong = float(said.group(1)), int(said.group(2))
+    if wrong:
+        raise RuntimeError(f"{wrong} wrong answers, such as: {errors[:500]}")
+    return Load(count / seconds, _latency(output, "50%"), _latency(output, "99%"), wrong)
