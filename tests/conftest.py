@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for; whatever is dear starts when the first test asks."""
 
+import gc
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -21,6 +22,17 @@ from tests.support.smtp import mail_server as start_mail_server
 from tests.support.world import CHEAP, World, close_worlds, make_world
 
 compile_each_route_once()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is imported and collected: it stays for good.
+
+    Looking through it again and again would cost more than the deployments of the tests do.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
+
 
 _numbers = count(1)
 #: PostgreSQL databases that no test uses at present.

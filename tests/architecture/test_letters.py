@@ -41,6 +41,7 @@ LETTERS: dict[str, dict[str, Json]] = {
     "factor-recovery-code": {"code": "12345678"},
     "factor-recovery-ready": {"action_url": LINK},
     "factor-recovery-waits": {"until": "UNTIL", "action_url": LINK},
+    "identity-proof": {"code": "12345678"},
     "new-address": {"code": "12345678", "action_url": LINK},
     "recovery": {"code": "12345678", "action_url": LINK},
     "registration": {"code": "12345678", "action_url": LINK},
