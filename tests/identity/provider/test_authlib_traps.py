@@ -96,7 +96,7 @@ class Documented:
         """Return it as an application."""
         kept = self
 
-        class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
+        class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib is untyped
             def save_authorization_code(self, code: str, asked: Any) -> None:
                 data = asked.payload.data
                 kept.codes[code] = Code(
@@ -112,7 +112,7 @@ class Documented:
             def authenticate_user(self, _authorization_code: Code) -> str:
                 return "ana"
 
-        class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
+        class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # Authlib is untyped
             def authenticate_refresh_token(self, refresh_token: str) -> Refresh | None:
                 token = kept.refresh.get(refresh_token)
                 return token if token and not token.revoked else None

@@ -159,7 +159,7 @@ def test_a_client_with_keys_alone_has_no_secret(world: World, shop: RelyingParty
     with world.placet.runtime.snapshot() as session:
         [secret] = world.placet.clients.secrets(session, shop.client.client_id)
     assert not secret.works(world.clock.now)
-    assert len(changes_in_the_log(world)[0]["after"]["jwks"]) == 3  # type: ignore[arg-type,call-overload,index]
+    assert len(changes_in_the_log(world)[0]["after"]["jwks"]) == 3  # type: ignore[arg-type,call-overload,index]  # JSON
 
 
 def test_an_old_secret_ends_at_once_where_the_operator_says_so(
