@@ -9,3 +9,9 @@ SOAK = pytest.mark.soak
 DATABASES = pytest.mark.parametrize(
     "database_kind", [pytest.param("sqlite", marks=SOAK), "postgresql"], indirect=True
 )
+
+#: What people and applications see, above services that are tested on both databases on every
+#: change: on SQLite then, on PostgreSQL in the soak run.
+PAGES = pytest.mark.parametrize(
+    "database_kind", ["sqlite", pytest.param("postgresql", marks=SOAK)], indirect=True
+)

@@ -16,7 +16,10 @@ from tests.identity.provider.relying_party import (
     sign_in,
     sign_out,
 )
+from tests.support.sample import PAGES
 from tests.support.world import World
+
+pytestmark = PAGES
 
 
 def error_of(response: TestResponse) -> str:

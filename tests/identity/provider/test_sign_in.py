@@ -16,7 +16,10 @@ from tests.identity.provider.relying_party import (
     register,
     sign_in,
 )
+from tests.support.sample import PAGES
 from tests.support.world import World
+
+pytestmark = PAGES
 
 ISSUER = "http://localhost:8000"
 

@@ -20,8 +20,11 @@ from tests.identity.people import (
     sign_in,
 )
 from tests.support.forms import csrf_token, submit
+from tests.support.sample import PAGES
 from tests.support.smtp import MailServer
 from tests.support.world import World
+
+pytestmark = PAGES
 
 
 def _check(client: FlaskClient, path: str) -> None:

@@ -15,7 +15,10 @@ from privacy.audit.proof import TlogProof
 from privacy.audit.sequencer import read_verifier
 from privacy.audit.tiles import TilePath, TileTree, parse_entries
 from tests.privacy.audit.logged import record
+from tests.support.sample import PAGES
 from tests.support.world import World
+
+pytestmark = PAGES
 
 
 def auditor(world: World, *scopes: Scope) -> FlaskClient:

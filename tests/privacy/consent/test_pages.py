@@ -14,7 +14,10 @@ from tests.privacy.consent.test_receipts import published_keys, verify_jws
 from tests.privacy.consent.test_service import counts
 from tests.support.cast import Person, give, introduce, refuse, signed_in_as, withdraw
 from tests.support.forms import csrf_token, forms, hidden_fields
+from tests.support.sample import PAGES
 from tests.support.world import World, make_world
+
+pytestmark = PAGES
 
 CONSENTS = ["newsletter", "recommendations", "partner-advertising", "analytics"]
 

@@ -13,7 +13,10 @@ from privacy.actor import SYSTEM
 from tests.privacy.reports.test_export import PATH, document, exported, history
 from tests.support.cast import give, introduce, refuse, signed_in_as
 from tests.support.forms import submit
+from tests.support.sample import PAGES
 from tests.support.world import World
+
+pytestmark = PAGES
 
 
 def rows(page: str) -> list[str]:

@@ -27,8 +27,11 @@ from tests.privacy.rights.steps import (
 )
 from tests.support.cast import ANA, Person, application, ask, calls_as, give, introduce
 from tests.support.forms import csrf_token, submit
+from tests.support.sample import PAGES
 from tests.support.smtp import MailServer
 from tests.support.world import World, make_world
+
+pytestmark = PAGES
 
 NOBODY = "nadie@example.com"
 
