@@ -20,7 +20,7 @@ from playwright.sync_api import Browser
 from tests.support.chromium import page_errors, run_axe
 from tests.support.node import run_node
 from tests.support.postgres import PostgresServer, postgres
-from tests.support.processes import ROOT, free_port, program, wait_until
+from tests.support.processes import ROOT, closed_port, free_port, program, wait_until
 from tests.support.smtp import MailServer
 
 STRICT = "default-src 'none'; script-src 'self'; require-trusted-types-for 'script'"
@@ -218,8 +218,9 @@ def test_a_program_is_ready_when_it_answers_and_stops_when_asked(tmp_path: Path)
 def test_a_program_that_ends_before_it_is_ready_shows_its_output(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "raise SystemExit('no database')"]
     with (
+        closed_port() as port,
         pytest.raises(AssertionError, match="ended with 1 before it was ready") as failed,
-        program(command, log=tmp_path / "log", ready_url=f"http://127.0.0.1:{free_port()}/"),
+        program(command, log=tmp_path / "log", ready_url=f"http://127.0.0.1:{port}/"),
     ):
         pytest.fail("it cannot be ready")
     assert any("no database" in note for note in failed.value.__notes__)

@@ -13,7 +13,7 @@ from privacy.actor import SYSTEM
 from privacy.heartbeat import Heartbeat, last_beat
 from tests.support.cast import ANA, Person, give, introduce, signed_in_as
 from tests.support.deployment import PLACET, Deployment
-from tests.support.processes import free_port, program, wait_until
+from tests.support.processes import closed_port, program, wait_until
 from tests.support.tampering import behind_our_back
 from tests.support.world import World, make_world
 
@@ -82,16 +82,17 @@ def test_a_register_that_was_not_published_is_not_ready(ready: World) -> None:
 def test_without_a_database_it_answers_all_the_same(
     database_kind: str, world: World, tmp_path: Path
 ) -> None:
-    url = {
-        "sqlite": f"sqlite:///{tmp_path}/missing/placet.sqlite3",
-        "postgresql": f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none",
-    }[database_kind]
-    broken = make_world(url, world.placet.settings.instance)
-    status, found = checks(broken)
-    assert status == 503
-    assert all("does not answer" in result for result in found.values())
-    assert broken.client.get("/healthz").status_code == 200
-    broken.placet.runtime.database.engine.dispose()
+    with closed_port() as port:
+        url = {
+            "sqlite": f"sqlite:///{tmp_path}/missing/placet.sqlite3",
+            "postgresql": f"postgresql+psycopg://nobody@127.0.0.1:{port}/none",
+        }[database_kind]
+        broken = make_world(url, world.placet.settings.instance)
+        status, found = checks(broken)
+        assert status == 503
+        assert all("does not answer" in result for result in found.values())
+        assert broken.client.get("/healthz").status_code == 200
+        broken.placet.runtime.database.engine.dispose()
 
 
 def figures(world: World) -> dict[str, float]:

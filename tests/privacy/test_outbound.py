@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from privacy.outbound import Outbound, OutboundFailed, OutboundRefused, is_public
 from privacy.settings import SettingsError, settings_from
+from tests.support.processes import closed_port
 
 PUBLIC = "93.184.216.34"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Kind: One\r\n\r\nok"
@@ -262,10 +263,7 @@ def test_a_name_without_an_address_and_a_closed_port_fail_in_words_that_name_nei
 
     with pytest.raises(OutboundFailed, match=r"^the name has no address$"):
         Outbound(resolver=unknown).request("GET", "https://secret.example/")
-    free = socket.create_server(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-    free.close()
-    with pytest.raises(OutboundFailed, match=r"^connection refused$"):
+    with closed_port() as port, pytest.raises(OutboundFailed, match=r"^connection refused$"):
         Outbound(["localhost"], resolver=answers("127.0.0.1")).request(
             "GET", f"http://localhost:{port}/"
         )

@@ -24,6 +24,18 @@ def free_port() -> int:
         return port
 
 
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Yield a loopback TCP port that refuses connections for as long as it is held.
+
+    A port that was merely free a moment ago may be somebody's by the time it is called.
+    """
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # bound, so nobody else gets it; never listening
+        port: int = held.getsockname()[1]
+        yield port
+
+
 def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 10.0) -> None:
     """Return as soon as `condition` holds.
 

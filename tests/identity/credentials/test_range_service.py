@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from identity.credentials.range_service import MAX_BYTES, RangeService
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.world import FixedClock
 
 LEAKED = "una contraseña que se filtró"
@@ -124,13 +124,14 @@ def test_a_dead_service_is_counted_rested_from_and_logged_once_a_minute_without_
     clock: FixedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    service = RangeService(f"http://127.0.0.1:{free_port()}/range", clock)
-    for _ in range(3):
+    with closed_port() as port:
+        service = RangeService(f"http://127.0.0.1:{port}/range", clock)
+        for _ in range(3):
+            assert LEAKED not in service
+        assert service.failures == 1  # it rests after a failure
+        clock.advance(seconds=30)
         assert LEAKED not in service
-    assert service.failures == 1  # it rests after a failure
-    clock.advance(seconds=30)
-    assert LEAKED not in service
-    assert service.failures == 2
+        assert service.failures == 2
     assert len(caplog.records) == 1
     clock.advance(seconds=30)
     assert LEAKED not in service

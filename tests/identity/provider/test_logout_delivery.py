@@ -20,6 +20,7 @@ from tests.identity.administration.office import open_account
 from tests.identity.people import ANA
 from tests.identity.provider.listener import ALLOWED, Listener, begin, enter
 from tests.identity.provider.relying_party import RelyingParty, register
+from tests.support.processes import closed_port
 from tests.support.smtp import MailServer
 from tests.support.world import World, make_world
 
@@ -127,13 +128,13 @@ def test_a_redirect_is_no_yes_and_is_not_followed(
 def test_whoever_takes_no_connection_fails_for_all_to_see_and_holds_nobody_else_up(
     world: World, party: RelyingParty, listener: Listener
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    dead = register(world, name="Caída", backchannel_logout_uri=f"http://127.0.0.1:{port}/logout")
-    _sign_in_and_out(world, dead, party)
-    for wait in (*RETRY_WAITS, timedelta()):
-        world.settle()
-        world.clock.advance(seconds=wait.total_seconds())
+    with closed_port() as port:
+        uri = f"http://127.0.0.1:{port}/logout"
+        dead = register(world, name="Caída", backchannel_logout_uri=uri)
+        _sign_in_and_out(world, dead, party)
+        for wait in (*RETRY_WAITS, timedelta()):
+            world.settle()
+            world.clock.advance(seconds=wait.total_seconds())
     result = _result(world, dead)
     assert (result.state, result.attempts) == (LogoutState.FAILED, MAX_TRIES)
     assert result.last_result == "connection refused"
