@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from policies.deadlines import aware, months_after
-from policies.vocabulary import ConsentAction, DecisionReason, LegalBasis
+from policies.vocabulary import ConsentAction, DecisionReason, LegalBasis, SaidBy
 
-HUMAN_REVIEW: Final = "human-review"
-"""Obligation type: a human decides before the effect reaches the person. GDPR Art. 22(1)."""
+
+class ObligationType(StrEnum):
+    """What a caller must do with a permit. `docs/decisions-api.md` explains each.
+
+    Source: AuthZEN obligations profile (draft), with types of our own.
+    """
+
+    HUMAN_REVIEW = "human-review"  # a human decides before the effect. GDPR Art. 22(1)
+    PSEUDONYMISE = "pseudonymise"  # only under the pseudonym. GDPR Art. 4(5), 25(1)
+    MASK = "mask"  # hide the categories named. GDPR Art. 5(1)(c)
+    SHOW_NOTICE = "show-notice"  # show the notice named with the use. GDPR Art. 13, 21(4)
+    KEEP_UNTIL = "keep-until"  # delete what was taken over in time. GDPR Art. 5(1)(e)
+
 
 PERMIT_REASON: Final[Mapping[LegalBasis, DecisionReason]] = MappingProxyType(
     {
@@ -31,13 +43,36 @@ _ENDED: Final[Mapping[ConsentAction, DecisionReason]] = MappingProxyType(
         ConsentAction.REFUSED: DecisionReason.CONSENT_REFUSED,
         ConsentAction.WITHDRAWN: DecisionReason.CONSENT_WITHDRAWN,
         ConsentAction.EXPIRED: DecisionReason.CONSENT_EXPIRED,
+        ConsentAction.REVOKED: DecisionReason.CONSENT_REVOKED,
+        ConsentAction.INVALIDATED: DecisionReason.CONSENT_INVALIDATED,
     }
 )
 
 _OBJECTION_COUNTS: Final = frozenset(
     {LegalBasis.CONSENT, LegalBasis.LEGITIMATE_INTERESTS, LegalBasis.PUBLIC_TASK}
 )
+_OBLIGATION_SOURCE: Final[Mapping[ObligationType, str]] = MappingProxyType(
+    {
+        ObligationType.HUMAN_REVIEW: "GDPR Art. 22(1)",
+        ObligationType.PSEUDONYMISE: "GDPR Art. 4(5), 25(1)",
+        ObligationType.MASK: "GDPR Art. 5(1)(c)",
+        ObligationType.SHOW_NOTICE: "GDPR Art. 13, 21(4)",
+        ObligationType.KEEP_UNTIL: "GDPR Art. 5(1)(e)",
+    }
+)
 _NEEDS_VERIFIED: Final = frozenset({LegalBasis.CONSENT, LegalBasis.CONTRACT})
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationRule:
+    """A duty that the register puts on every permit of a purpose.
+
+    Attributes:
+        categories: for MASK: ids of the data categories to hide.
+    """
+
+    type: ObligationType
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +87,11 @@ class PurposeRule:
         explicit: only an explicit consent counts. Source: GDPR Art. 9(2)(a).
         solely_automated: it decides alone and with significant effect. Source: GDPR Art. 22(1).
         direct_marketing: an objection ends it on any basis. Source: GDPR Art. 21(2), (3).
+        categories: the data categories that it covers. Source: GDPR Art. 5(1)(c).
+        obligations: duties on every permit of it, in the register's order.
+        notice: id of its notice, and the version in force, for SHOW_NOTICE.
+        keep_months: how long its data is kept, counted from `keep_from`; None: not said.
+        keep_from: what the months are counted from ("collection", "withdrawal", ...).
     """
 
     id: str
@@ -61,6 +101,12 @@ class PurposeRule:
     explicit: bool = False
     solely_automated: bool = False
     direct_marketing: bool = False
+    categories: tuple[str, ...] = ()
+    obligations: tuple[ObligationRule, ...] = ()
+    notice: str = ""
+    notice_version: int = 0
+    keep_months: int | None = None
+    keep_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +119,7 @@ class ConsentFact:
         notice_version: of the notice that was shown.
         expires_at: aware, half-open: at this instant it is expired. None: no end by the clock.
         explicit: given by an express statement. Source: GDPR Art. 9(2)(a).
+        said_by: whose word it is; a guardian's counts for a minor.
         by_minor: said, as we know by now, alone and below the age of consent: no birthday makes a
             consent of it. Source: GDPR Art. 8(1); LOPDGDD Art. 7(2).
     """
@@ -83,6 +130,7 @@ class ConsentFact:
     expires_at: datetime | None
     explicit: bool
     by_minor: bool = False
+    said_by: SaidBy = SaidBy.PERSON
 
     def __post_init__(self) -> None:
         aware(self.at, "at")
@@ -104,6 +152,10 @@ class Facts:
         readable: these facts could be read whole.
         minor_without_guardian: under the age of consent, with no guardian's grant.
             Source: GDPR Art. 8; LOPDGDD Art. 7.
+        deceased: the person has died. Source: LOPDGDD Art. 3.
+        suppressed_since: aware; since when an address of theirs has been on our own suppression
+            list for this purpose, after an objection. Source: LOPDGDD Art. 15(2).
+        excluded: an address of theirs is on an imported exclusion list. Source: LOPDGDD Art. 23.
     """
 
     known: bool
@@ -114,6 +166,9 @@ class Facts:
     consent: ConsentFact | None
     readable: bool = True
     minor_without_guardian: bool = False
+    deceased: bool = False
+    suppressed_since: datetime | None = None
+    excluded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +207,10 @@ def decide(purpose: PurposeRule | None, facts: Facts, at: datetime) -> Decision:
 
     Denying reasons come in this order, all that apply: state-unreadable (alone, as nothing else
     can be believed); unknown-purpose, unknown-person (with nothing after them: the caller learns
-    nothing of a person through a purpose that does not exist); blocked, restricted,
-    minor-without-guardian, unverified-person, objected; then the consent's: no-consent,
-    consent-refused, consent-withdrawn, consent-expired, notice-changed.
+    nothing of a person through a purpose that does not exist); blocked, deceased, restricted,
+    minor-without-guardian, unverified-person, objected, suppressed; then the consent's: no-consent,
+    consent-refused, consent-withdrawn, consent-revoked, consent-invalidated, consent-expired,
+    notice-changed.
 
     Args:
         purpose: its rule, or None if the register has no such purpose.
@@ -164,7 +220,7 @@ def decide(purpose: PurposeRule | None, facts: Facts, at: datetime) -> Decision:
     Raises:
         ValueError: `at` is naive.
 
-    Source: GDPR Art. 5(2), 6(1), 7, 8, 9, 18, 21, 22; LOPDGDD Art. 6, 7, 32.
+    Source: GDPR Art. 5(2), 6(1), 7, 8, 9, 18, 21, 22; LOPDGDD Art. 3, 6, 7, 15(2), 23, 32.
     """
     aware(at, "at")
     if not facts.readable:
@@ -177,7 +233,8 @@ def decide(purpose: PurposeRule | None, facts: Facts, at: datetime) -> Decision:
     if purpose is None or unknown:
         return Decision(permit=False, reasons=unknown)
 
-    denying = (*_of_person(purpose, facts), *_of_consent(purpose, facts.consent, at))
+    of_consent = tuple(_of_consent(purpose, facts.consent, at))
+    denying = (*_of_person(purpose, facts, in_force=not of_consent), *of_consent)
     if denying:
         return Decision(permit=False, reasons=denying)
     return Decision(
@@ -210,10 +267,20 @@ def consent_expiry(given_at: datetime, validity_months: int, zone: tzinfo) -> da
     return months_after(given_at, validity_months, zone)
 
 
-def _of_person(purpose: PurposeRule, facts: Facts) -> Iterator[DecisionReason]:
+def covered_categories(purpose: PurposeRule, asked: Iterable[str]) -> tuple[str, ...]:
+    """Which of the data categories asked about the purpose covers, in the order asked.
+
+    Source: GDPR Art. 5(1)(c).
+    """
+    return tuple(each for each in dict.fromkeys(asked) if each in purpose.categories)
+
+
+def _of_person(purpose: PurposeRule, facts: Facts, *, in_force: bool) -> Iterator[DecisionReason]:
     basis = purpose.legal_basis
     if facts.blocked:
         yield DecisionReason.BLOCKED
+    if facts.deceased:
+        yield DecisionReason.DECEASED
     if facts.restricted:
         yield DecisionReason.RESTRICTED
     if facts.minor_without_guardian and basis is not LegalBasis.LEGAL_OBLIGATION:
@@ -222,6 +289,21 @@ def _of_person(purpose: PurposeRule, facts: Facts) -> Iterator[DecisionReason]:
         yield DecisionReason.UNVERIFIED_PERSON
     if facts.objected and (basis in _OBJECTION_COUNTS or purpose.direct_marketing):
         yield DecisionReason.OBJECTED
+    if purpose.direct_marketing and _is_suppressed(purpose, facts, in_force=in_force):
+        yield DecisionReason.SUPPRESSED
+
+
+def _is_suppressed(purpose: PurposeRule, facts: Facts, *, in_force: bool) -> bool:
+    """Whether an address of the person is on a list, and no consent since lets us write to it.
+
+    Source: LOPDGDD Art. 15(2), 23(4): a consent to this very sender prevails.
+    """
+    consent = facts.consent
+    by_consent = in_force and consent is not None and purpose.legal_basis is LegalBasis.CONSENT
+    if facts.suppressed_since is not None:
+        since = facts.suppressed_since
+        return not (by_consent and consent is not None and consent.at >= since)
+    return facts.excluded and not by_consent
 
 
 def _of_consent(
@@ -252,15 +334,42 @@ def _is_expired(purpose: PurposeRule, consent: ConsentFact, at: datetime) -> boo
 
 
 def _obligations(purpose: PurposeRule, consent: ConsentFact | None) -> tuple[Obligation, ...]:
+    named = tuple(_obligation(purpose, rule, consent) for rule in purpose.obligations)
+    if not _needs_human(purpose, consent):
+        return named
+    if any(each.type == ObligationType.HUMAN_REVIEW for each in named):
+        return named
+    review = ObligationRule(ObligationType.HUMAN_REVIEW)
+    return (_obligation(purpose, review, consent), *named)
+
+
+def _needs_human(purpose: PurposeRule, consent: ConsentFact | None) -> bool:
+    """Source: GDPR Art. 22(2)."""
     if not purpose.solely_automated:
-        return ()
+        return False
     if purpose.legal_basis in (LegalBasis.CONTRACT, LegalBasis.LEGAL_OBLIGATION):
-        return ()
-    if purpose.legal_basis is LegalBasis.CONSENT and consent is not None and consent.explicit:
-        return ()
-    properties = MappingProxyType({"source": "GDPR Art. 22(1)"})
-    return (
-        Obligation(id=f"{purpose.id}:{HUMAN_REVIEW}", type=HUMAN_REVIEW, properties=properties),
+        return False
+    is_consent = purpose.legal_basis is LegalBasis.CONSENT
+    return not (is_consent and consent is not None and consent.explicit)
+
+
+def _obligation(
+    purpose: PurposeRule, rule: ObligationRule, consent: ConsentFact | None
+) -> Obligation:
+    properties = {"source": _OBLIGATION_SOURCE[rule.type]}
+    if rule.type is ObligationType.MASK:
+        properties["categories"] = " ".join(rule.categories)
+    elif rule.type is ObligationType.SHOW_NOTICE:
+        properties |= {"notice": purpose.notice, "notice_version": str(purpose.notice_version)}
+    elif rule.type is ObligationType.KEEP_UNTIL and purpose.keep_months is not None:
+        properties |= {"months": str(purpose.keep_months), "from": purpose.keep_from}
+        if purpose.keep_from == "collection" and consent is not None and purpose.keep_months:
+            until = months_after(consent.at, purpose.keep_months, UTC)
+            properties["until"] = until.date().isoformat()
+    return Obligation(
+        id=f"{purpose.id}:{rule.type.value}",
+        type=rule.type.value,
+        properties=MappingProxyType(properties),
     )
 
 

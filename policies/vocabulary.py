@@ -42,6 +42,27 @@ class ConsentAction(StrEnum):
     INVALIDATED = "invalidated"
 
 
+class SaidBy(StrEnum):
+    """Whose word an event is. Source: ISO/IEC TS 27560 (`entity_id`); LOPDGDD Art. 7, 12.1."""
+
+    PERSON = "person"
+    GUARDIAN = "guardian"
+    REPRESENTATIVE = "representative"
+    STAFF = "staff"
+    IMPORT = "import"
+    CONTROLLER = "controller"
+    CLOCK = "clock"
+
+
+class ContactChannel(StrEnum):
+    """By which way a person is reached, where the register asks for each by itself."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    POST = "post"
+    PUSH = "push"
+
+
 class ConsentChannel(StrEnum):
     """By which way the person's word reached us."""
 
@@ -52,6 +73,7 @@ class ConsentChannel(StrEnum):
     STORE = "store"
     POST = "post"
     IMPORT = "import"
+    BROWSER_SIGNAL = "browser-signal"
 
 
 class DecisionReason(StrEnum):
@@ -65,15 +87,22 @@ class DecisionReason(StrEnum):
     CONSENT_REFUSED = "consent-refused"
     CONSENT_WITHDRAWN = "consent-withdrawn"
     CONSENT_EXPIRED = "consent-expired"
+    CONSENT_REVOKED = "consent-revoked"
+    CONSENT_INVALIDATED = "consent-invalidated"
     NOTICE_CHANGED = "notice-changed"
     OBJECTED = "objected"
+    SUPPRESSED = "suppressed"
     RESTRICTED = "restricted"
     BLOCKED = "blocked"
+    DECEASED = "deceased"
     MINOR_WITHOUT_GUARDIAN = "minor-without-guardian"
     UNVERIFIED_PERSON = "unverified-person"
     UNKNOWN_PERSON = "unknown-person"
     UNKNOWN_PURPOSE = "unknown-purpose"
     PURPOSE_NOT_OF_APPLICATION = "purpose-not-of-application"
+    OPTION_NEEDED = "option-needed"
+    CATEGORY_NOT_COVERED = "category-not-covered"
+    OBLIGATION_NOT_SUPPORTED = "obligation-not-supported"
     UNKNOWN_TYPE = "unknown-type"
     STATE_UNREADABLE = "state-unreadable"
 
@@ -160,6 +189,12 @@ class EventTag(StrEnum):
     SUBJECTS_IDENTIFIER_REMOVED = "subjects:identifier:removed"
     SUBJECTS_IDENTIFIER_PREFERRED = "subjects:identifier:preferred"
     SUBJECTS_PROFILE_RECTIFIED = "subjects:profile:rectified"
+    SUBJECTS_SUBJECT_DECEASED = "subjects:subject:deceased"
+    SUBJECTS_DEATH_CORRECTED = "subjects:death:corrected"
+    SUBJECTS_SUBJECT_LOOKED_UP = "subjects:subject:looked-up"
+    SUBJECTS_SUBJECT_RESTRICTED = "subjects:subject:restricted"
+    SUBJECTS_LIFTING_ANNOUNCED = "subjects:lifting:announced"
+    SUBJECTS_RESTRICTION_LIFTED = "subjects:restriction:lifted"
     SUBJECTS_SUBJECT_ERASED = "subjects:subject:erased"
     SUBJECTS_SUBJECT_MERGED = "subjects:subject:merged"
     PSEUDONYMS_DOMAIN_CREATED = "pseudonyms:domain:created"
@@ -169,8 +204,29 @@ class EventTag(StrEnum):
     CONSENT_CONSENT_GIVEN = "consent:consent:given"
     CONSENT_CONSENT_REFUSED = "consent:consent:refused"
     CONSENT_CONSENT_WITHDRAWN = "consent:consent:withdrawn"
+    CONSENT_CONSENT_REQUESTED = "consent:consent:requested"
+    CONSENT_CONSENT_RENEWED = "consent:consent:renewed"
+    CONSENT_CONSENT_EXPIRED = "consent:consent:expired"
+    CONSENT_CONSENT_REVOKED = "consent:consent:revoked"
+    CONSENT_CONSENT_INVALIDATED = "consent:consent:invalidated"
+    CONSENT_ENDING_ORDERED = "consent:ending:ordered"
+    CONSENT_MOMENT_LOOKED_UP = "consent:moment:looked-up"
     CONSENT_OBJECTION_MADE = "consent:objection:made"
     CONSENT_OBJECTION_LIFTED = "consent:objection:lifted"
+    CONSENT_GUARDIAN_INVITED = "consent:guardian:invited"
+    CONSENT_GUARDIAN_ACCEPTED = "consent:guardian:accepted"
+    CONSENT_GUARDIAN_ENDED = "consent:guardian:ended"
+    CONSENT_ATTACHMENT_ADDED = "consent:attachment:added"
+    CONSENT_ATTACHMENT_READ = "consent:attachment:read"
+    CONSENT_SIGNAL_CHANGED = "consent:signal:changed"
+    CONSENT_SUPPRESSION_ADDED = "consent:suppression:added"
+    CONSENT_SUPPRESSION_ENDED = "consent:suppression:ended"
+    CONSENT_EXCLUSION_LIST_IMPORTED = "consent:exclusion-list:imported"
+    CONSENT_IMPORT_BEGUN = "consent:import:begun"
+    CONSENT_IMPORT_FINISHED = "consent:import:finished"
+    CONSENT_EXPORT_ISSUED = "consent:export:issued"
+    DECISIONS_ACCESS_REQUESTED = "decisions:access:requested"
+    DECISIONS_ACCESS_ANSWERED = "decisions:access:answered"
     CONSENT_NOTICE_ACKNOWLEDGED = "consent:notice:acknowledged"
     COLLECTION_REQUEST_MADE = "collection:request:made"
     COLLECTION_REQUEST_ANSWERED = "collection:request:answered"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from policies.minors import AGES_OF_CONSENT
 from policies.register import wording
-from policies.register.loader import (
+from policies.register.entries import (
     ACCOUNT_ENTRY,
     COLLECTION_POINTS_FILE,
     CONTROLLER_ENTRY,
@@ -16,7 +16,13 @@ from policies.register.loader import (
     RECIPIENTS_FILE,
     SECURITY_ENTRY,
 )
-from policies.register.model import LONG_ADDRESS_DAYS, MAX_CONSENT_MONTHS, Purpose, Register
+from policies.register.model import (
+    LONG_ADDRESS_DAYS,
+    MAX_CONSENT_MONTHS,
+    ConsentPer,
+    Purpose,
+    Register,
+)
 from policies.register.problems import Finding, Level
 from policies.vocabulary import Attribute, LegalBasis
 
@@ -49,6 +55,7 @@ def lint(register: Register) -> tuple[Finding, ...]:
         _special_categories,
         _retention,
         _recipients,
+        _partners,
         _transfers,
         wording.languages,
         wording.bundled_terms,
@@ -58,7 +65,7 @@ def lint(register: Register) -> tuple[Finding, ...]:
         wording.drafts,
         wording.unchanged,
     )
-    findings = [each for rule in rules for each in rule(register)]
+    findings = dict.fromkeys(each for rule in rules for each in rule(register))
     return tuple(sorted(findings, key=lambda each: (each.level, each.file)))
 
 
@@ -260,6 +267,18 @@ def _recipients(register: Register) -> Iterator[Finding]:
             )
 
 
+def _partners(register: Register) -> Iterator[Finding]:
+    for purpose in _consent_purposes(register):
+        if len(purpose.partners) > 1 and purpose.consent_per is not ConsentPer.PARTNER:
+            yield _on_purpose(
+                purpose,
+                "consent_per",
+                f"leaves no choice among {', '.join(purpose.partners)}: ask for each partner",
+                "GDPR Art. 4(11), recital 32",
+                "warning",
+            )
+
+
 def _transfers(register: Register) -> Iterator[Finding]:
     for recipient in register.recipients.values():
         if recipient.country not in EEA and not recipient.safeguards:
@@ -281,4 +300,6 @@ def _consent_purposes(register: Register) -> list[Purpose]:
 def _on_purpose(
     purpose: Purpose, field: str, message: str, article: str, level: Level = "error"
 ) -> Finding:
-    return Finding(level, PURPOSES_FILE, purpose.id, field, message, article)
+    # What is wrong with a unit is wrong with what was declared.
+    entry = purpose.part_of or purpose.id
+    return Finding(level, PURPOSES_FILE, entry, field, message, article)

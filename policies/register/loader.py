@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import zoneinfo
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from policies.minors import AGE_WITHOUT_A_LAW, AGES_OF_CONSENT
-from policies.register import files, lock
+from policies.register import files, lock, units
+from policies.register.digests import register_digest
+from policies.register.entries import (
+    ACCOUNT_ENTRY,
+    CATEGORIES_FILE,
+    COLLECTION_POINTS_FILE,
+    CONTROLLER_ENTRY,
+    CONTROLLER_FILE,
+    PURPOSES_FILE,
+    RECIPIENTS_FILE,
+    RETENTION_FILE,
+    SECURITY_ENTRY,
+    Known,
+    refer,
+)
 from policies.register.model import (
     DEFAULT_ADDRESS_DAYS,
     MAX_ADDRESS_DAYS,
-    MAX_CONSENT_MONTHS,
     AccountNotices,
     CollectionPoint,
     Controller,
     DataCategory,
     Field,
-    Purpose,
+    Group,
     Recipient,
     RecipientRole,
     Register,
     RetentionRule,
     RetentionStart,
     Security,
-    register_digest,
 )
 from policies.register.notices import NOTICES_FOLDER, read_notices
 from policies.register.problems import Problem, RegisterError
+from policies.register.purposes import MAX_MONTHS, attribute_named, read_purpose
 from policies.register.table import IDENTIFIER, Table, did_you_mean, shown
-from policies.vocabulary import Attribute, LegalBasis
+from policies.vocabulary import Attribute
 
 __all__ = ["Problem", "RegisterError", "load"]
-
-CONTROLLER_FILE = "register.toml"
-CONTROLLER_ENTRY = "controller"
-ACCOUNT_ENTRY = "account"
-SECURITY_ENTRY = "security"
-PURPOSES_FILE = "purposes.toml"
-RECIPIENTS_FILE = "recipients.toml"
-CATEGORIES_FILE = "categories.toml"
-RETENTION_FILE = "retention.toml"
-COLLECTION_POINTS_FILE = "collection_points.toml"
 
 _ENTRY_FILES = (
     CONTROLLER_FILE,
@@ -59,17 +63,12 @@ _KNOWN_FILES = (*_ENTRY_FILES, lock.LOCK_FILE)
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
-_DPV_PURPOSE = re.compile(r"dpv:[A-Z][A-Za-z]+|https?://[^\s<>\"]+")
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-
-_MAX_MONTHS = 1200
 
 #: What a form may ask for. A language is chosen and an address is proven: neither is asked for.
 ASKABLE = tuple(each for each in Attribute if each not in {Attribute.LOCALE, Attribute.EMAIL})
 
 Entry = TypeVar("Entry")
-Known: TypeAlias = Mapping[str, Collection[str] | None]
-"""The ids in each file; None for a file that cannot be read."""
 
 
 def load(path: Path) -> Register:
@@ -88,10 +87,17 @@ def load(path: Path) -> Register:
     categories = _read(tables[CATEGORIES_FILE], _category)
     retention = _read(tables[RETENTION_FILE], _retention_rule)
     recipients = _read(tables[RECIPIENTS_FILE], _recipient)
-    purposes = _read(tables[PURPOSES_FILE], lambda name, table: _purpose(name, table, known))
-    points = _read(
-        tables[COLLECTION_POINTS_FILE], lambda name, table: _collection_point(name, table, known)
+    declared = _read(
+        tables[PURPOSES_FILE], lambda name, table: read_purpose(name, table, known, recipients)
     )
+    purposes, groups = units.expanded(declared, recipients)
+    named = None if documents[PURPOSES_FILE] is None else {*declared, *purposes}
+    nameable: Known = {**known, PURPOSES_FILE: named}
+    points = _read(
+        tables[COLLECTION_POINTS_FILE],
+        lambda name, table: _collection_point(name, table, nameable, groups),
+    )
+    asked = {name: _in_units(point, groups) for name, point in points.items()}
     controller = _controller(tables[CONTROLLER_FILE], problems)
     account = _account_notices(tables[CONTROLLER_FILE].get(ACCOUNT_ENTRY), known)
     security = _security(tables[CONTROLLER_FILE].get(SECURITY_ENTRY))
@@ -104,10 +110,10 @@ def load(path: Path) -> Register:
         recipients=recipients,
         retention=retention,
         notices=notices,
-        collection_points=points,
+        collection_points=MappingProxyType(asked),
         revision=register_digest(
             controller,
-            purposes,
+            declared,
             categories,
             recipients,
             retention,
@@ -118,6 +124,7 @@ def load(path: Path) -> Register:
         ),
         account=account,
         security=security,
+        groups=groups,
     )
 
 
@@ -141,6 +148,8 @@ def _tables(
     for name, values in (document or {}).items():
         if not IDENTIFIER.fullmatch(name):
             message = "is not an id: small letters and digits, parted by - or _, 64 at most"
+            if "." in name:
+                message += "; a dot parts a purpose from its channel or partner"
         elif not isinstance(values, dict):
             message = "must be a table"
         else:
@@ -203,7 +212,7 @@ def _account_notices(table: Table | None, known: Known) -> AccountNotices:
     )
     table.close()
     for key, notice in (("terms", account.terms), ("privacy", account.privacy)):
-        _refer(table, key, notice or "", NOTICES_FOLDER, known)
+        refer(table, key, notice or "", NOTICES_FOLDER, known)
     return account
 
 
@@ -230,7 +239,7 @@ def _category(name: str, table: Table) -> DataCategory:
 def _retention_rule(name: str, table: Table) -> RetentionRule:
     return RetentionRule(
         id=name,
-        period=table.number("period", 0, _MAX_MONTHS),
+        period=table.number("period", 0, MAX_MONTHS),
         starts=table.choice("starts", RetentionStart),
         reason=table.localized("reason"),
         article=table.text("article"),
@@ -249,33 +258,24 @@ def _recipient(name: str, table: Table) -> Recipient:
     )
 
 
-def _purpose(name: str, table: Table, known: Known) -> Purpose:
-    purpose = Purpose(
-        id=name,
-        title=table.localized("title"),
-        summary=table.localized("summary"),
-        legal_basis=table.choice("legal_basis", LegalBasis),
-        data_categories=table.identifiers("data_categories", at_least=1),
-        recipients=table.identifiers("recipients"),
-        retention=table.text("retention"),
-        notice=table.text("notice"),
-        validity_months=table.number("validity_months", 1, _MAX_MONTHS, MAX_CONSENT_MONTHS),
-        direct_marketing=table.flag("direct_marketing"),
-        profiling=table.flag("profiling"),
-        explicit=table.flag("explicit"),
-        solely_automated=table.flag("solely_automated"),
-        special_aim=table.flag("special_aim"),
-        dpv_purpose=table.text("dpv_purpose", _DPV_PURPOSE, "a DPV term such as dpv:Marketing"),
-        attributes=_attributes(table),
+def _in_units(point: CollectionPoint, groups: Mapping[str, Group]) -> CollectionPoint:
+    """The same place, with the units of its groups."""
+    return dataclasses.replace(
+        point,
+        purposes=_units(point.purposes, groups),
+        required_purposes=_units(point.required_purposes, groups),
     )
-    _refer(table, "data_categories", purpose.data_categories, CATEGORIES_FILE, known)
-    _refer(table, "recipients", purpose.recipients, RECIPIENTS_FILE, known)
-    _refer(table, "retention", purpose.retention, RETENTION_FILE, known)
-    _refer(table, "notice", purpose.notice, NOTICES_FOLDER, known)
-    return purpose
 
 
-def _collection_point(name: str, table: Table, known: Known) -> CollectionPoint:
+def _units(names: tuple[str, ...], groups: Mapping[str, Group]) -> tuple[str, ...]:
+    """The purposes that names stand for, each once."""
+    each = (unit for name in names for unit in (groups[name].units if name in groups else (name,)))
+    return tuple(dict.fromkeys(each))
+
+
+def _collection_point(
+    name: str, table: Table, known: Known, groups: Mapping[str, Group]
+) -> CollectionPoint:
     point = CollectionPoint(
         id=name,
         title=table.localized("title"),
@@ -283,10 +283,16 @@ def _collection_point(name: str, table: Table, known: Known) -> CollectionPoint:
         fields=tuple(_field(each, known) for each in table.tables("fields")),
         required_purposes=table.identifiers("required_purposes"),
     )
-    _refer(table, "purposes", point.purposes, PURPOSES_FILE, known)
+    refer(table, "purposes", point.purposes, PURPOSES_FILE, known)
+    for index, each in enumerate(point.purposes):
+        group = each.rpartition(".")[0]
+        if group and group in point.purposes:
+            table.note(f"purposes[{index}]", f"{shown(each)} is a part of {shown(group)}")
     for index, each in enumerate(point.required_purposes):
         if each not in point.purposes:
             table.note(f"required_purposes[{index}]", f"{shown(each)} is not among its purposes")
+        elif "." in each or each in groups:
+            table.note(f"required_purposes[{index}]", f"{shown(each)} is asked for by itself")
     names = [each.name for each in point.fields]
     for index, each in enumerate(names):
         if each and each in names[:index]:
@@ -298,50 +304,16 @@ def _collection_point(name: str, table: Table, known: Known) -> CollectionPoint:
     return point
 
 
-def _attributes(table: Table) -> tuple[Attribute, ...]:
-    names = table.identifiers("attributes")
-    return tuple(
-        attribute
-        for index, name in enumerate(names)
-        if (attribute := _attribute(table, f"attributes[{index}]", name, tuple(Attribute)))
-    )
-
-
-def _attribute(table: Table, key: str, name: str, among: Collection[Attribute]) -> Attribute | None:
-    names = [each.value for each in among]
-    if name in names:
-        return Attribute(name)
-    if name:
-        near = did_you_mean(name, names)
-        table.note(key, f"{shown(name)} is not one of {', '.join(names)}{near}")
-    return None
-
-
 def _field(table: Table, known: Known) -> Field:
     attribute = table.optional_text("attribute")
     field = Field(
         name=table.text("name", _FIELD_NAME, "a field's name such as first_name"),
         category=table.text("category"),
         required=table.flag("required"),
-        attribute=None if attribute is None else _attribute(table, "attribute", attribute, ASKABLE),
+        attribute=None
+        if attribute is None
+        else attribute_named(table, "attribute", attribute, ASKABLE),
     )
     table.close()
-    _refer(table, "category", field.category, CATEGORIES_FILE, known)
+    refer(table, "category", field.category, CATEGORIES_FILE, known)
     return field
-
-
-def _refer(
-    table: Table,
-    key: str,
-    names: str | tuple[str, ...],
-    target: str,
-    known: Known,
-) -> None:
-    """Refuse names that the target does not have; silent where the target cannot be read."""
-    targets = known[target]
-    if targets is None:
-        return
-    for index, name in enumerate((names,) if isinstance(names, str) else names):
-        if name and name not in targets:
-            place = key if isinstance(names, str) else f"{key}[{index}]"
-            table.note(place, f"{shown(name)} is not in {target}{did_you_mean(name, targets)}")

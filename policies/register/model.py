@@ -6,16 +6,17 @@ anybody can compute them again with another program.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeAlias
 
-from policies.vocabulary import Attribute, LegalBasis
+from policies.decision import ObligationRule
+from policies.register import canonical
+from policies.vocabulary import Attribute, ContactChannel, LegalBasis
 
 Localized: TypeAlias = Mapping[str, str]
 """BCP 47 language -> text. "es" is always there, "en" is expected."""
@@ -39,6 +40,14 @@ class RetentionStart(StrEnum):
     WITHDRAWAL = "withdrawal"
     END_OF_CONTRACT = "end-of-contract"
     LAST_ENTRY = "last-entry"
+
+
+class ConsentPer(StrEnum):
+    """What a consent of its own is asked for. Source: GDPR recital 32, 43; LOPDGDD Art. 6(2)."""
+
+    PURPOSE = "purpose"
+    CHANNEL = "channel"
+    PARTNER = "partner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +218,18 @@ class Purpose:
         dpv_purpose: the W3C Data Privacy Vocabulary term ("dpv:DirectMarketing") or an IRI.
         attributes: the profile fields that it needs; no other is asked for in its name.
             Source: GDPR Art. 5(1)(c).
+        channels: by which ways people are reached for it; empty where nobody is reached.
+        partners: ids of recipients who use the data for themselves, told by name.
+        frequency: how often, in a few words; None where it says nothing to a person.
+        double_opt_in: an address that nobody proved is written to first, and the consent counts
+            from the answer on.
+        consent_per: for what of it a consent is asked by itself.
+        gpc: a browser's signal (Global Privacy Control) is an objection to it.
+            Source: GDPR Art. 21(5).
+        reminder_days: so many days before a consent ends the person is told by mail; 0: never.
+        obligations: duties on every permit, in the order of the file.
+        part_of: the declared purpose that this one is a unit of; None where it stands for itself.
+        option: which channel or partner of `part_of` it is.
     """
 
     id: str
@@ -227,6 +248,32 @@ class Purpose:
     special_aim: bool
     dpv_purpose: str
     attributes: tuple[Attribute, ...] = ()
+    channels: tuple[ContactChannel, ...] = ()
+    partners: tuple[str, ...] = ()
+    consent_per: ConsentPer = ConsentPer.PURPOSE
+    frequency: Localized | None = None
+    double_opt_in: bool = False
+    gpc: bool = False
+    reminder_days: int = 0
+    obligations: tuple[ObligationRule, ...] = ()
+    part_of: str | None = None
+    option: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A declared purpose that is asked for channel by channel, or partner by partner.
+
+    Attributes:
+        id: the declared name; no purpose has it, each unit is one.
+        units: ids of the purposes, `<id>.<option>`, in the order of the file.
+    """
+
+    id: str
+    title: Localized
+    summary: Localized
+    consent_per: ConsentPer
+    units: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +311,8 @@ class Register:
     """Everything that the company declares. Mappings go by id, in the order of the files.
 
     Attributes:
-        revision: `register_digest` of the above.
+        revision: `digests.register_digest` of what is declared.
+        groups: the declared purposes that are asked for unit by unit; `purposes` has the units.
     """
 
     controller: Controller
@@ -277,6 +325,21 @@ class Register:
     revision: str
     account: AccountNotices = AccountNotices()
     security: Security = Security()
+    groups: Mapping[str, Group] = field(default_factory=lambda: MappingProxyType({}))
+
+    def units_of(self, name: str) -> tuple[str, ...]:
+        """The purposes that a declared name stands for; () where it is unknown.
+
+        A purpose stands for itself; a group, for all its units.
+        """
+        if name in self.purposes:
+            return (name,)
+        group = self.groups.get(name)
+        return group.units if group else ()
+
+    def in_units(self, names: Iterable[str]) -> frozenset[str]:
+        """The purposes that declared names stand for; one that is unknown stands for itself."""
+        return frozenset(unit for name in names for unit in self.units_of(name) or (name,))
 
     def purpose(self, purpose_id: str) -> Purpose | None:
         """The purpose of that name, or None."""
@@ -307,73 +370,4 @@ def notice_digest(notice: str, version: int, texts: Localized) -> str:
 
     The JSON is `{"notice": id, "texts": {language: text}, "version": n}` after RFC 8785.
     """
-    return _digest({"notice": notice, "texts": dict(texts), "version": version})
-
-
-def register_digest(  # one argument for each part of a register
-    controller: Controller,
-    purposes: Mapping[str, Purpose],
-    categories: Mapping[str, DataCategory],
-    recipients: Mapping[str, Recipient],
-    retention: Mapping[str, RetentionRule],
-    notices: Mapping[str, Notice],
-    collection_points: Mapping[str, CollectionPoint],
-    account: AccountNotices,
-    security: Security,
-) -> str:
-    """What identifies a register's whole content: SHA-256 in hex of its canonical JSON.
-
-    The JSON, after RFC 8785, has one member for each argument: controller, account and security
-    objects, the rest arrays in the order of the files, of objects with the members of this
-    module's dataclasses; dates as YYYY-MM-DD. Of notices it has the published revisions alone, each
-    with its digest in place of its texts: a draft changes nothing. What has a default there and is
-    at it is left out, so a register that does not use what came later keeps its digest.
-    """
-    published = [
-        {
-            "id": notice.id,
-            "revisions": [
-                {
-                    "digest": each.digest,
-                    "material": each.material,
-                    "published": each.published.isoformat(),
-                    "version": each.version,
-                }
-                for each in notice.revisions
-                if each.published
-            ],
-        }
-        for notice in notices.values()
-        if notice.current
-    ]
-    later = {"account": _plain(account), "security": _plain(security)}
-    return _digest(
-        {
-            **{name: content for name, content in later.items() if content},
-            "categories": _plain(tuple(categories.values())),
-            "collection_points": _plain(tuple(collection_points.values())),
-            "controller": _plain(controller),
-            "notices": published,
-            "purposes": _plain(tuple(purposes.values())),
-            "recipients": _plain(tuple(recipients.values())),
-            "retention": _plain(tuple(retention.values())),
-        }
-    )
-
-
-def _plain(value: object) -> object:
-    """The same value in the types that JSON knows."""
-    if dataclasses.is_dataclass(value):
-        content = {each: getattr(value, each.name) for each in dataclasses.fields(value)}
-        return {each.name: _plain(held) for each, held in content.items() if held != each.default}
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return value
-
-
-def _digest(content: object) -> str:
-    # With ASCII keys, texts and whole numbers alone, this is RFC 8785.
-    encoded = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(encoded.encode()).hexdigest()
+    return canonical.digest({"notice": notice, "texts": dict(texts), "version": version})

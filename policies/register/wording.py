@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from policies.register.loader import (
+from policies.register.entries import (
     CATEGORIES_FILE,
     COLLECTION_POINTS_FILE,
     PURPOSES_FILE,
@@ -174,8 +174,11 @@ def _texts(register: Register) -> Iterator[tuple[str, str, str, Localized]]:
         if recipient.safeguards:
             yield RECIPIENTS_FILE, recipient.id, "safeguards", recipient.safeguards
     for purpose in register.purposes.values():
-        yield PURPOSES_FILE, purpose.id, "title", purpose.title
-        yield PURPOSES_FILE, purpose.id, "summary", purpose.summary
+        declared = register.groups.get(purpose.part_of or "") or purpose
+        yield PURPOSES_FILE, declared.id, "title", declared.title
+        yield PURPOSES_FILE, declared.id, "summary", declared.summary
+        if purpose.frequency:
+            yield PURPOSES_FILE, declared.id, "frequency", purpose.frequency
     for point in register.collection_points.values():
         yield COLLECTION_POINTS_FILE, point.id, "title", point.title
     for revision in _newest(register):

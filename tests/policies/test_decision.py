@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.decision import (
-    HUMAN_REVIEW,
     PERMIT_REASON,
     ConsentFact,
     Facts,
@@ -99,8 +98,8 @@ def test_a_basis_that_no_rule_decides_is_denied(basis: LegalBasis) -> None:
         (ConsentAction.REFUSED, R.CONSENT_REFUSED),
         (ConsentAction.WITHDRAWN, R.CONSENT_WITHDRAWN),
         (ConsentAction.EXPIRED, R.CONSENT_EXPIRED),
-        (ConsentAction.REVOKED, R.NO_CONSENT),
-        (ConsentAction.INVALIDATED, R.NO_CONSENT),
+        (ConsentAction.REVOKED, R.CONSENT_REVOKED),
+        (ConsentAction.INVALIDATED, R.CONSENT_INVALIDATED),
     ],
 )
 def test_any_other_last_word_on_a_consent_denies(action: ConsentAction, reason: R) -> None:
@@ -269,9 +268,9 @@ def test_a_machine_decides_alone_only_by_explicit_consent_contract_or_law(
     decision = decide(replace(purpose, solely_automated=True), facts, NOW)
 
     assert decision.permit
-    assert [o.type for o in decision.obligations] == ([HUMAN_REVIEW] if reviewed else [])
+    assert [o.type for o in decision.obligations] == (["human-review"] if reviewed else [])
     assert [o.id for o in decision.obligations] == (
-        [f"{purpose.id}:{HUMAN_REVIEW}"] if reviewed else []
+        [f"{purpose.id}:human-review"] if reviewed else []
     )
 
 

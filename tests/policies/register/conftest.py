@@ -1,18 +1,42 @@
 from __future__ import annotations
 
+import pickle
 import shutil
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 import policies.register
+from policies.register import files
 from policies.register.loader import load
 from policies.register.model import Register
 
 EXAMPLE = Path(policies.register.__file__).parent / "example"
 
 Edit = Callable[[str, str, str], None]
+
+
+class _ParsedOnce:
+    """`tomllib` for the loader: of a folder spoilt in one file, the others are parsed but once."""
+
+    def loads(self, text: str) -> object:
+        return pickle.loads(self._parsed(text))  # its own copy
+
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def _parsed(text: str) -> bytes:
+        return pickle.dumps(tomllib.loads(text))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once() -> Iterator[None]:
+    """Thousands of folders differ in one file from one another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "tomllib", _ParsedOnce())
+        yield
 
 
 @pytest.fixture

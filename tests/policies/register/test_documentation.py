@@ -33,7 +33,7 @@ def test_the_register_on_the_page_loads_and_can_be_published(documented: Path) -
     assert len(publish(documented, date(2026, 3, 2))) == 4
     register = load(documented)
     assert lint(register) == ()
-    assert register.notice_of("newsletter") is not None
+    assert register.notice_of("newsletter.post") is not None
 
 
 @pytest.mark.parametrize(

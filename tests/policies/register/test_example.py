@@ -25,8 +25,13 @@ def test_the_example_has_consents_contracts_and_a_legal_obligation(example: Regi
     bases = {name: purpose.legal_basis for name, purpose in example.purposes.items()}
     assert bases == {
         "newsletter": LegalBasis.CONSENT,
+        "offers.email": LegalBasis.CONSENT,
+        "offers.phone": LegalBasis.CONSENT,
+        "offers.post": LegalBasis.CONSENT,
         "recommendations": LegalBasis.CONSENT,
         "partner-advertising": LegalBasis.CONSENT,
+        "partner-offers.winery": LegalBasis.CONSENT,
+        "partner-offers.cookware": LegalBasis.CONSENT,
         "analytics": LegalBasis.CONSENT,
         "loyalty": LegalBasis.CONTRACT,
         "tastings": LegalBasis.CONTRACT,
@@ -36,7 +41,7 @@ def test_the_example_has_consents_contracts_and_a_legal_obligation(example: Regi
 
 
 def test_purposes_stand_in_the_order_of_the_file(example: Register) -> None:
-    assert list(example.purposes)[:2] == ["newsletter", "recommendations"]
+    assert list(example.purposes)[:2] == ["newsletter", "offers.email"]
     assert list(example.purposes)[-1] == "invoices"
 
 
@@ -64,6 +69,14 @@ def test_an_address_goes_to_what_writes_to_people_and_no_form_asks_for_it_again(
     example: Register,
 ) -> None:
     needing = {p.id for p in example.purposes.values() if Attribute.EMAIL in p.attributes}
-    assert needing == {"newsletter", "loyalty", "tastings", "orders"}
+    assert needing == {
+        "newsletter",
+        "offers.email",
+        "partner-offers.winery",
+        "partner-offers.cookware",
+        "loyalty",
+        "tastings",
+        "orders",
+    }
     points = example.collection_points.values()
     assert Attribute.EMAIL not in {field.attribute for point in points for field in point.fields}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
 from dataclasses import FrozenInstanceError, asdict
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ import rfc8785
 
 from policies.register.loader import load
 from policies.register.model import Notice, NoticeRevision, Register, notice_digest
-from tests.policies.register.conftest import Edit
+from tests.policies.register.conftest import EXAMPLE, Edit
 
 
 def _revision(version: int, *, material: bool, published: date | None) -> NoticeRevision:
@@ -108,7 +109,24 @@ def test_the_digest_of_a_notice_covers_id_version_language_and_text(
     assert notice_digest(notice, version, texts) != notice_digest("a", 1, {"es": "x"})
 
 
-def _as_documented(register: Register) -> bytes:
+#: What every purpose has in the digest, where its file leaves it out.
+UNSAID = {
+    "recipients": [],
+    "validity_months": 24,
+    "direct_marketing": False,
+    "profiling": False,
+    "explicit": False,
+    "solely_automated": False,
+    "special_aim": False,
+}
+
+
+def _written(folder: Path, file: str) -> list[dict[str, Any]]:
+    document = tomllib.loads((folder / file).read_text("utf-8"))
+    return [{"id": name, **entry} for name, entry in document.items()]
+
+
+def _as_documented(register: Register, folder: Path) -> bytes:
     """The content of a register as `docs/register.md` describes it, by other means."""
 
     def entries(values: object) -> list[dict[str, object]]:
@@ -122,16 +140,20 @@ def _as_documented(register: Register) -> bytes:
             for each in values.values()
         ]
 
-    points = entries(register.collection_points)
-    for point, each in zip(points, register.collection_points.values(), strict=True):
-        point["fields"] = [
-            {name: value for name, value in asdict(field).items() if name != "attribute" or value}
-            for field in each.fields
-        ]
-    purposes = entries(register.purposes)
+    points = [
+        {
+            "required_purposes": [],
+            **point,
+            "fields": [{"required": False} | field for field in point["fields"]],
+        }
+        for point in _written(folder, "collection_points.toml")
+    ]
+    purposes: list[dict[str, Any]] = [
+        UNSAID | purpose for purpose in _written(folder, "purposes.toml")
+    ]
     for purpose in purposes:
-        if not purpose["attributes"]:
-            del purpose["attributes"]
+        purpose["recipients"] = [*purpose["recipients"], *purpose.get("partners", [])]
+        purpose.pop("gpc", None)  # in the example it is what it would be unsaid
     account = {name: value for name, value in asdict(register.account).items() if value}
     days = register.security.address_days
     content: Any = {
@@ -163,21 +185,44 @@ def _as_documented(register: Register) -> bytes:
 
 
 def test_the_revision_of_a_register_is_sha256_of_its_canonical_json(example: Register) -> None:
-    assert example.revision == hashlib.sha256(_as_documented(example)).hexdigest()
+    assert example.revision == hashlib.sha256(_as_documented(example, EXAMPLE)).hexdigest()
 
 
 def test_a_register_that_does_not_use_what_came_later_keeps_its_revision(folder: Path) -> None:
     """The revision of `example` stands in evidence: a new version of Placet must not change it."""
-    later = re.compile(r"^attributes = .*\n|, attribute = \"[a-z_]+\"", re.MULTILINE)
+    later = re.compile(
+        r"^(attributes|channels|partners|consent_per|frequency|reminder_days|gpc) = .*\n"
+        r"|, attribute = \"[a-z_]+\"",
+        re.MULTILINE,
+    )
     for file in ("purposes.toml", "collection_points.toml"):
         path = folder / file
         path.write_text(later.sub("", path.read_text("utf-8")), "utf-8")
     path = folder / "register.toml"
     path.write_text(re.split(r"(?m)^# .*\n\[account\]|^\[account\]", path.read_text("utf-8"))[0])
-    content = _as_documented(load(folder))
+    content = _as_documented(load(folder), folder)
     assert load(folder).revision == hashlib.sha256(content).hexdigest()
-    for word in (b'"account"', b'"security"', b'"attribute"', b'"attributes"'):
+    for word in (b'"account"', b'"security"', b'"attribute"', b'"attributes"', b'"channels"'):
         assert word not in content
+
+
+def test_a_channel_more_is_another_register(folder: Path, edit: Edit, example: Register) -> None:
+    edit("purposes.toml", '"phone", "post"]', '"phone", "post", "push"]')
+    assert load(folder).revision != example.revision
+
+
+@pytest.mark.parametrize(("said", "is_another"), [("true", False), ("false", True)])
+def test_only_a_gpc_that_is_not_what_it_would_be_unsaid_is_another_register(
+    folder: Path, edit: Edit, example: Register, said: str, is_another: bool
+) -> None:
+    edit(
+        "purposes.toml",
+        'notice = "partner-advertising"',
+        f'notice = "partner-advertising"\ngpc = {said}',
+    )
+    register = load(folder)
+    assert register.purposes["partner-advertising"].gpc is (said == "true")
+    assert (register.revision != example.revision) is is_another
 
 
 @pytest.mark.parametrize(
