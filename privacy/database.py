@@ -11,9 +11,12 @@ import fcntl
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +27,29 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.orm.session import JoinTransactionMode
 
+from privacy.versions import Touched, Versions, VersionsReplaced
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 SQLITE_BUSY_SECONDS = 30
+#: A writer waits no longer for another's row. PostgreSQL sees a ring of its own locks, but not one
+#: that closes in a process of ours: there it would wait for ever.
+POSTGRESQL_LOCK_SECONDS = 30
+
+#: Held shared by who changes facts on PostgreSQL, and alone by who says from which host they may be.
+ONE_HOST_LOCK = 7_074_363
+
+#: The turnstiles that each thread has passed and not left.
+_TURNS = threading.local()
 
 #: `info` of a table whose rows change without an audit entry: counters, queues, job state.
 OPERATIONAL = {"operational": True}
+#: `info` of a table that decisions about people read: whoever changes it says of whom.
+DECIDES = {"decides": True}
+#: `info` of a table that tells who calls: what is ended or changed there is marked.
+ADMITS = {"admits": True}
 
 
 class Base(DeclarativeBase):
@@ -82,12 +100,23 @@ class UnauditedChange(Exception):
     """A transaction changed rows and recorded no event: a defect of ours, never the caller's."""
 
 
+class UntouchedChange(Exception):
+    """A transaction changed what decisions read and said of nobody: a defect of ours as well.
+
+    Whoever remembers the state before would go on answering from it.
+    """
+
+
 class TransactionLost(Exception):
     """The database gave up a transaction by itself; nothing of it was kept."""
 
 
 class ReadOnlyDoor(Exception):
     """A change was tried through the reading door: a defect of ours."""
+
+
+class NestedWriter(Exception):
+    """A unit of work was opened within another of the same thread: a defect of ours."""
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -102,6 +131,11 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _configure_postgresql(connection: Any, _record: object) -> None:  # noqa: ANN401 - psycopg's
+    connection.execute(f"SET lock_timeout = '{POSTGRESQL_LOCK_SECONDS}s'")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -119,9 +153,32 @@ def _sqlite(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
+@dataclass(slots=True)
+class Changes:
+    """What one transaction has changed so far.
+
+    Attributes:
+        audited: the tables that want an event; where raw SQL changed them, its text.
+        facts: whether a table that decisions read is among them.
+        admission: whether a row that tells who calls was changed or deleted.
+    """
+
+    audited: set[str] = field(default_factory=set)
+    facts: bool = False
+    admission: bool = False
+
+    def copy(self) -> Changes:
+        """Return what it is now, to come back to it."""
+        return Changes(set(self.audited), self.facts, self.admission)
+
+    def become(self, other: Changes) -> None:
+        """Take over what the other is."""
+        self.audited, self.facts, self.admission = set(other.audited), other.facts, other.admission
+
+
 def _forget_changes(connection: Connection) -> None:
     """Begin each transaction with nothing changed, whoever had the pooled connection before."""
-    connection.info["placet_changed"] = set()
+    connection.info["placet_changed"] = Changes()
 
 
 #: What makes raw SQL a change, wherever it stands; `FOR UPDATE` locks and changes nothing.
@@ -131,18 +188,18 @@ _CHANGING = re.compile(
 )
 
 
-def _changed_by(statement: str, context: Any) -> Iterator[tuple[str, bool]]:  # noqa: ANN401 - untyped in SQLAlchemy
-    """Yield (table, whether it is operational) for each table that a statement changes."""
+def _changed_by(statement: str, context: Any) -> Iterator[tuple[str, Mapping[str, bool], bool]]:  # noqa: ANN401 - untyped in SQLAlchemy
+    """Yield (name, `info`, whether rows are only added) for each table that a statement changes."""
     compiled = context.compiled
     if compiled is None or isinstance(compiled.statement, sa.TextClause | sa.TextualSelect):
-        if _CHANGING.search(statement):
-            yield statement.strip(), False
+        if _CHANGING.search(statement):  # of which table, nobody can tell
+            yield statement.strip(), DECIDES | ADMITS, False
         return
     changing = [cte.element for cte in compiled.ctes or () if cte.element.is_dml]
     if context.isinsert or context.isupdate or context.isdelete:
         changing.append(compiled.statement)
     for each in changing:
-        yield each.table.name, bool(each.table.info.get("operational"))
+        yield each.table.name, each.table.info, each.is_insert
 
 
 def _note_change(
@@ -153,15 +210,19 @@ def _note_change(
     context: Any,  # noqa: ANN401 - SQLAlchemy's execution context has no public type
     _many: bool,
 ) -> None:
-    """Remember which audited tables this transaction changes, whichever way it does so."""
+    """Remember what this transaction changes, whichever way it does so."""
     door = connection.get_execution_options().get("placet_door")
     if door is None:  # migrations and the tests' own look behind our back
         return
-    for name, operational in _changed_by(statement, context):
+    for name, info, only_adds in _changed_by(statement, context):
         if door != "writing":
             raise ReadOnlyDoor(f"{name} was changed through the reading door")
-        if not operational:
-            connection.info["placet_changed"].add(name)
+        changes: Changes = connection.info["placet_changed"]
+        if not info.get("operational"):
+            changes.audited.add(name)
+        changes.facts |= info.get("decides", False)
+        # Who is unknown is never remembered: a row more lets nobody in who was kept out.
+        changes.admission |= info.get("admits", False) and not only_adds
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -169,6 +230,10 @@ def prepare_engine(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _configure_postgresql)
+        # Many rows in one INSERT, also where nothing is asked back: psycopg sends each by itself.
+        engine.dialect.use_insertmanyvalues_wo_returning = True
     event.listen(engine, "begin", _forget_changes)
     event.listen(engine, "before_cursor_execute", _note_change)
 
@@ -188,8 +253,21 @@ _POSTGRESQL_READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonl
 class Database:
     """One engine and its two doors."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, versions: Versions | None = None, *, must_mark: bool = False
+    ) -> None:
+        """Open the doors.
+
+        Args:
+            engine: as `prepare_engine` left it.
+            versions: where writers mark what they change; None: nowhere.
+            must_mark: others may remember what we change, so without marks there is no change.
+        """
         self.engine = engine
+        self.versions = versions
+        self._must_mark = must_mark
+        if versions is not None and not self.is_sqlite:
+            event.listen(engine, "connect", self._name_writer)
         self._writing = engine.execution_options(placet_door="writing")
         self._reading = engine.execution_options(placet_door="reading")
         glance: dict[str, str] = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
@@ -240,10 +318,12 @@ class Database:
         """
         with self._turn(), self._writing.connect() as connection:
             common = connection.begin()
+            touched = Touched()
 
             def sessions(count: int) -> Iterator[Session]:
                 # One alone has the transaction to itself and needs no savepoint.
                 mode: JoinTransactionMode = "create_savepoint" if count > 1 else "control_fully"
+                connection.info["placet_touched_together"] = touched if count > 1 else None
                 for _ in range(count):
                     _forget_changes(connection)
                     with Session(
@@ -257,11 +337,38 @@ class Database:
             try:
                 yield sessions
                 if common.is_active:
-                    common.commit()
+                    with self._marked(touched):
+                        common.commit()
             finally:
+                connection.info["placet_touched_together"] = None
                 # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy then takes it
                 # for ended, and the next who gets the connection would find it.
                 _sqlite(connection).rollback()
+
+    @contextmanager
+    def one_transaction(self) -> Iterator[Callable[[], AbstractContextManager[Session]]]:
+        """Yield what opens sessions that are part of one transaction, committed at the end.
+
+        What a session commits is part of it; what it does not commit is undone alone. Where the
+        block raises, nothing is kept.
+        """
+        with self._turn(), self._writing.connect() as connection:
+            common = connection.begin()
+            touched = Touched()
+            connection.info["placet_touched_together"] = touched
+            try:
+                yield partial(
+                    Session,
+                    connection,
+                    expire_on_commit=False,
+                    join_transaction_mode="create_savepoint",
+                )
+                with self._marked(touched):
+                    common.commit()
+            finally:
+                connection.info["placet_touched_together"] = None
+                if self.is_sqlite:
+                    _sqlite(connection).rollback()  # as above
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -270,22 +377,63 @@ class Database:
         SQLite itself makes a waiting writer sleep and try again: under load most of the time
         passes asleep, and who comes last may win. The kernel's file lock wakes the next in line
         and is released by the kernel where a process dies.
+
+        Raises:
+            NestedWriter: this thread has its turn already, and would wait for itself for ever.
         """
         if self._turnstile is None:
             yield
             return
+        inside = _TURNS.__dict__.setdefault("inside", set())
+        if self._turnstile in inside:
+            raise NestedWriter(self._turnstile.name)
         descriptor = os.open(self._turnstile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            inside.add(self._turnstile)
             yield
         finally:
+            inside.discard(self._turnstile)
+            # A process forked meanwhile has a copy of the descriptor: closing ours is not enough.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     @staticmethod
-    def changed_tables(session: Session) -> set[str]:
-        """Return the audited tables that this transaction has changed so far."""
-        changed: set[str] = session.connection().info["placet_changed"]
-        return changed
+    def changes(session: Session) -> Changes:
+        """Return what this transaction has changed so far."""
+        changes: Changes = session.connection().info["placet_changed"]
+        return changes
+
+    def marking(self, session: Session, touched: Touched) -> AbstractContextManager[None]:
+        """Mark what the session's commit changes, around it or around the one it is a part of."""
+        together: Touched | None = session.connection().info.get("placet_touched_together")
+        if together is None:
+            return self._marked(touched)
+        together.add(touched)
+        return nullcontext()
+
+    @contextmanager
+    def nobody_writes(self) -> Iterator[Connection]:
+        """Yield a connection while no transaction that changes facts is open, in any process."""
+        with self._turn(), self.engine.begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ONE_HOST_LOCK)))
+            yield connection
+        self.engine.dispose()  # the next connections carry the present name
+
+    def _name_writer(self, connection: Any, _record: object) -> None:  # noqa: ANN401 - psycopg's
+        """Say from which host a PostgreSQL connection writes: shared_facts in `migrations`."""
+        if self.versions is not None:
+            setting = "SELECT set_config('placet.epoch', %s, false)"
+            connection.execute(setting, (self.versions.epoch,))
+            connection.commit()
+
+    def _marked(self, touched: Touched) -> AbstractContextManager[None]:
+        if self.versions is None and touched and self._must_mark:
+            raise VersionsReplaced("the database came after this process: start it again")
+        if self.versions is None or not touched:
+            return nullcontext()
+        return self.versions.marking(touched)
 
 
 def alembic_config(url: str) -> Config:

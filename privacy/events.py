@@ -28,6 +28,11 @@ class Event:
     subject_id: str | None = None
 
     @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody about whom it changes what decisions read, as far as it changes anything."""
+        return (self.subject_id,) if self.subject_id else ()
+
+    @property
     def leaf_purpose(self) -> str | None:
         """The purpose that the log's public leaf names, if any."""
         return getattr(self, "purpose", None)

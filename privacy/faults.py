@@ -16,6 +16,8 @@ FAULT_POINTS = (
     "commit:after",
     "sequencer:indexed",
     "signer:signed",
+    "commit:begun",
+    "commit:unmarked",
 )
 
 

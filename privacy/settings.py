@@ -71,6 +71,9 @@ class Settings:
         body_limit_bytes: the largest request body that is read.
         threads: request threads per web process.
         workers: web processes.
+        one_host: every process that opens this PostgreSQL database is on this host, so that what
+            they remember can be confirmed in shared memory; on SQLite that is always so.
+        decision_workers: processes that answer access evaluations alone.
     """
 
     base_url: str
@@ -91,8 +94,10 @@ class Settings:
     providers: Path | None = None
     city_database: Path | None = None
     body_limit_bytes: int = 256 * 1024
-    threads: int = 4
+    threads: int = 8
     workers: int = 2
+    one_host: bool = False
+    decision_workers: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot work before a person meets it.
@@ -130,6 +135,7 @@ class Settings:
             "PLACET_BODY_LIMIT_BYTES": (self.body_limit_bytes, 1024, 64 * 1024 * 1024),
             "PLACET_THREADS": (self.threads, 1, 64),
             "PLACET_WORKERS": (self.workers, 1, 64),
+            "PLACET_DECISION_WORKERS": (self.decision_workers, 0, 64),
             "PLACET_MAIL_PORT": (self.mail.port, 1, 65535),
             "PLACET_ARGON2_TIME_COST": (self.argon2.time_cost, 1, 64),
             "PLACET_ARGON2_MEMORY_KIB": (self.argon2.memory_kib, 8, 4 * 1024 * 1024),
@@ -138,6 +144,14 @@ class Settings:
         for name, (value, least, most) in bounds.items():
             if not least <= value <= most:
                 raise SettingsError(f"{name} must lie between {least} and {most}, not {value}")
+
+    @property
+    def versions(self) -> Path | None:
+        """Where processes of this host tell each other what changes; None: they may be on several."""
+        scheme, _, file = self.database_url.partition(":///")
+        if scheme == "sqlite":
+            return Path(f"{file}-versions")
+        return self.instance / "versions" if self.one_host else None
 
     @property
     def https(self) -> bool:
@@ -224,8 +238,10 @@ def settings_from(values: Mapping[str, str], instance: Path, *, processors: int 
         providers=_providers(text("PROVIDERS", ""), instance),
         city_database=Path(city_database).resolve() if city_database else None,
         body_limit_bytes=number("BODY_LIMIT_BYTES", 256 * 1024),
-        threads=number("THREADS", 4),
+        threads=number("THREADS", 8),
         workers=number("WORKERS", min(max(processors, 2), 8)),
+        one_host=switch("ONE_HOST", default=False),
+        decision_workers=number("DECISION_WORKERS", 1),
     )
     if left:
         raise SettingsError(f"there is no setting {min(left)}; docs/operations.md lists them all")

@@ -1,14 +1,16 @@
 """One change of the world: rows, audit entries and outbox rows in one transaction.
 
 A view opens a unit of work and hands it to one use case, which commits once. Whatever is not
-committed is rolled back. A commit that changed audited rows and recorded no event fails.
+committed is rolled back. A commit that changed audited rows and recorded no event fails; so does one
+that changed what decisions read and said of nobody (docs/decisions/0011-freshness.md).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -16,11 +18,12 @@ from sqlalchemy.orm import Session
 
 from privacy.actor import Actor
 from privacy.clock import Clock
-from privacy.database import Database, UnauditedChange
+from privacy.database import Changes, Database, UnauditedChange, UntouchedChange
 from privacy.events import Event, Json
 from privacy.faults import Faults, NoFaults
 from privacy.group_commit import GroupCommit
 from privacy.ids import Ids
+from privacy.versions import Touched
 
 
 class Recorder(Protocol):
@@ -29,14 +32,17 @@ class Recorder(Protocol):
     def append(
         self,
         session: Session,
-        event: Event,
-        evidence: Mapping[str, Json],
+        happened: Sequence[tuple[Event, Mapping[str, Json]]],
         *,
         at: datetime,
         actor: str,
         ids: Ids,
-    ) -> str:
-        """Write the entry in the caller's transaction and return its entry id."""
+    ) -> list[str]:
+        """Write an entry for each event with its evidence, in the caller's transaction, in order.
+
+        Returns:
+            Their entry ids.
+        """
         ...
 
 
@@ -46,6 +52,7 @@ class UnitOfWork:
     def __init__(
         self,
         *,
+        database: Database,
         session: Session,
         now: datetime,
         actor: Actor,
@@ -55,6 +62,7 @@ class UnitOfWork:
         faults: Faults,
     ) -> None:
         self.session = session
+        self._database = database
         self.now = now
         self.actor = actor
         self.ids = ids
@@ -62,6 +70,19 @@ class UnitOfWork:
         self._subscribers = subscribers
         self._faults = faults
         self._recorded = 0
+        self._concerned: set[str] = set()  # by the events
+        self._touched = Touched()  # said besides
+
+    def touch(self, subject_id: str) -> None:
+        """Say that this transaction changes what decisions about a person read.
+
+        Where a table of facts changes, the events that are recorded say it of whom they are about.
+        """
+        self._touched.people.add(subject_id)
+
+    def touch_everyone(self) -> None:
+        """Say it of people whom nobody can list."""
+        self._touched.everyone = True
 
     def record(self, event: Event, evidence: Mapping[str, Json] | None = None) -> str:
         """Write an audit entry for `event` and tell its subscribers, all in this transaction.
@@ -73,31 +94,37 @@ class UnitOfWork:
         Returns:
             The entry id, 32 hexadecimal digits; its place in the log is known within seconds.
         """
-        entry_id = self._recorder.append(
-            self.session,
-            event,
-            evidence or {},
-            at=self.now,
-            actor=self.actor.name,
-            ids=self.ids,
-        )
-        self._recorded += 1
-        for subscriber in self._subscribers.get(type(event), ()):
-            subscriber(self, event)
+        [entry_id] = self.record_many([(event, evidence or {})])
         return entry_id
+
+    def record_many(self, happened: Sequence[tuple[Event, Mapping[str, Json]]]) -> list[str]:
+        """As `record`, for many events with their evidence at once, in their order.
+
+        All entries are written before the first subscriber is told.
+        """
+        entry_ids = self._recorder.append(
+            self.session, happened, at=self.now, actor=self.actor.name, ids=self.ids
+        )
+        self._recorded += len(entry_ids)
+        for event, _evidence in happened:
+            self._concerned.update(event.people)
+        for event, _evidence in happened:
+            for subscriber in self._subscribers.get(type(event), ()):
+                subscriber(self, event)
+        return entry_ids
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what happens inside, and only that, where it raises."""
-        changed = Database.changed_tables(self.session)
-        before, recorded = frozenset(changed), self._recorded
+        changes = Database.changes(self.session)
+        before = changes.copy()
+        said = self._recorded, set(self._concerned), self._touched.copy()
         try:
             with self.session.begin_nested():
                 yield
         except BaseException:
-            changed.clear()
-            changed.update(before)
-            self._recorded = recorded
+            changes.become(before)
+            self._recorded, self._concerned, self._touched = said
             self.session.info.clear()  # what was remembered may have been undone with it
             raise
 
@@ -106,17 +133,29 @@ class UnitOfWork:
 
         Raises:
             UnauditedChange: audited rows changed and no event was recorded; nothing is kept.
+            UntouchedChange: what decisions read was changed, and nobody was named; as above.
         """
         self.session.flush()
-        changed = Database.changed_tables(self.session)
-        if changed and not self._recorded:  # no history, no commit
+        changes = Database.changes(self.session)
+        if changes.audited and not self._recorded:  # no history, no commit
             self.session.rollback()
-            raise UnauditedChange(", ".join(sorted(changed)))
-        self._recorded = 0  # whatever comes after needs an event of its own
+            raise UnauditedChange(", ".join(sorted(changes.audited)))
+        touched = self._touched
+        if changes.facts:
+            touched.people |= self._concerned
+            if not (touched.people or touched.everyone):
+                self.session.rollback()
+                raise UntouchedChange(", ".join(sorted(changes.audited)))
+        touched.callers |= changes.admission
+        # Whatever comes after says its own.
+        self._recorded, self._concerned, self._touched = 0, set(), Touched()
         self._faults.reach("commit:before")
-        self._faults.reach("commit:inside")
-        self.session.commit()
-        changed.clear()  # where the transaction is a shared one, it goes on
+        with self._database.marking(self.session, touched):
+            self._faults.reach("commit:begun")
+            self._faults.reach("commit:inside")
+            self.session.commit()
+            self._faults.reach("commit:unmarked")
+        changes.become(Changes())  # where the transaction is a shared one, it goes on
         self._faults.reach("commit:after")
 
 
@@ -143,6 +182,9 @@ class Runtime:
         self._recorder = recorder
         self._subscribers: dict[type[Event], list[Subscriber]] = defaultdict(list)
         self._group = GroupCommit(database) if database.is_sqlite else None
+        self._within: ContextVar[Callable[[], AbstractContextManager[Session]] | None] = ContextVar(
+            "within", default=None
+        )
 
     def subscribe(self, event: type[Event], subscriber: Subscriber) -> None:
         """Call `subscriber` inside the transaction of every `event` recorded from now on."""
@@ -151,8 +193,23 @@ class Runtime:
     @contextmanager
     def unit_of_work(self, actor: Actor) -> Iterator[UnitOfWork]:
         """Open the writing door for one use case; what it does not commit is undone."""
-        with self.database.writing() as session:
+        within = self._within.get()
+        with within() if within else self.database.writing() as session:
             yield self._unit(session, actor)
+
+    @contextmanager
+    def as_one(self) -> Iterator[None]:
+        """Make one transaction of all units of work within, committed when the block is left.
+
+        A unit that commits is part of it; one that does not is undone alone. What is read through
+        the other door sees what was written. Where the block raises, nothing is kept.
+        """
+        with self.database.one_transaction() as within:
+            token = self._within.set(within)
+            try:
+                yield
+            finally:
+                self._within.reset(token)
 
     def together(self, actor: Actor, work: Callable[[UnitOfWork], Result]) -> Result:
         """Do one use case as by `unit_of_work`, on SQLite in one flush with others that wait.
@@ -169,7 +226,7 @@ class Runtime:
         Raises:
             Exception: what `work` raises; or why the common commit failed, and nothing is kept.
         """
-        if self._group is None:
+        if self._group is None or self._within.get() is not None:
             with self.unit_of_work(actor) as uow:
                 return work(uow)
         results: list[Result] = []
@@ -178,6 +235,7 @@ class Runtime:
 
     def _unit(self, session: Session, actor: Actor) -> UnitOfWork:
         return UnitOfWork(
+            database=self.database,
             session=session,
             now=self.clock(),
             actor=actor,
@@ -190,5 +248,6 @@ class Runtime:
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """Open the reading door: one consistent state, and no change."""
-        with self.database.reading() as session:
+        within = self._within.get()
+        with within() if within else self.database.reading() as session:
             yield session

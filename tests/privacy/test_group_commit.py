@@ -1,5 +1,7 @@
 """Units of work that wait for SQLite together: one flush, and each stands or falls alone."""
 
+import fcntl
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from privacy.actor import SYSTEM
-from privacy.database import TransactionLost, UnauditedChange
+from privacy.database import NestedWriter, TransactionLost, UnauditedChange
 from privacy.outbox import OutboxRow
 from privacy.subjects.store import SubjectRow
 from privacy.unit_of_work import UnitOfWork
@@ -179,3 +181,36 @@ def test_writers_in_sixteen_threads_lose_no_update(world: World) -> None:
         list(pool.map(many, range(16)))
     with runtime.snapshot() as session:
         assert session.get_one(OutboxRow, "n" * 32).attempts == 160
+
+
+def test_a_writer_within_another_is_told_and_does_not_wait_for_itself(world: World) -> None:
+    runtime = world.placet.runtime
+
+    def nests(uow: UnitOfWork) -> str:
+        with runtime.unit_of_work(uow.actor):
+            return "never"
+
+    with pytest.raises(NestedWriter), runtime.unit_of_work(SYSTEM) as uow:
+        nests(uow)
+    with pytest.raises(NestedWriter):
+        runtime.together(SYSTEM, nests)
+    assert runtime.together(SYSTEM, adds("a")) == people(world)
+
+
+def test_a_process_forked_while_one_writes_keeps_nobody_out(world: World) -> None:
+    turnstile = world.placet.runtime.database._turnstile
+    assert turnstile is not None
+    waits, ends = os.pipe()
+    with world.placet.runtime.unit_of_work(SYSTEM):
+        child = os.fork()
+        if child == 0:
+            os.close(ends)
+            os.read(waits, 1)
+            os._exit(0)
+    try:
+        with turnstile.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(ends)
+        os.waitpid(child, 0)
+        os.close(waits)
