@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
@@ -42,6 +42,17 @@ class Sealer(Protocol):
         self, session: Session, holder: str, retention: RetentionClass, where: bytes, sealed: bytes
     ) -> bytes:
         """Decrypt what `seal` made for the same place."""
+        ...
+
+    def make_ready(
+        self,
+        session: Session,
+        holders: Collection[str],
+        retention: RetentionClass,
+        *,
+        at: datetime,
+    ) -> None:
+        """Hold the keys of many holders at once, so that `seal` need not ask for each."""
         ...
 
 
@@ -94,18 +105,43 @@ class AuditLog:
     def append(
         self,
         session: Session,
+        happened: Sequence[tuple[Event, Mapping[str, Json]]],
+        *,
+        at: datetime,
+        actor: str,
+        ids: Ids,
+    ) -> list[str]:
+        """Write entries in the caller's transaction, in order, and return their ids.
+
+        A payload is `{at, actor, event, evidence}`, sealed with its nonce under the key of the
+        person concerned for the event's retention class; the leaf holds only a commitment to it.
+        """
+        if len(happened) > 1:
+            self._make_ready(session, [event for event, _evidence in happened], at)
+        entries = [
+            self._entry(session, event, evidence, at=at, actor=actor, ids=ids)
+            for event, evidence in happened
+        ]
+        store.add(session, entries, at=at)
+        return [entry.entry_id for entry in entries]
+
+    def _make_ready(self, session: Session, events: Sequence[Event], at: datetime) -> None:
+        holders: dict[RetentionClass, set[str]] = {}
+        for event in events:
+            holders.setdefault(event.retention, set()).add(event.subject_id or DEPLOYMENT)
+        for retention, of_class in holders.items():
+            self._sealer.make_ready(session, of_class, retention, at=at)
+
+    def _entry(
+        self,
+        session: Session,
         event: Event,
         evidence: Mapping[str, Json],
         *,
         at: datetime,
         actor: str,
         ids: Ids,
-    ) -> str:
-        """Write an entry in the caller's transaction and return its entry id.
-
-        The payload is `{at, actor, event, evidence}`, sealed with its nonce under the key of the
-        person concerned for the event's retention class; the leaf holds only a commitment to it.
-        """
+    ) -> store.NewEntry:
         entry_id = new_id(ids)
         holder = event.subject_id or DEPLOYMENT
         payload: dict[str, Json] = {
@@ -126,25 +162,16 @@ class AuditLog:
             )
         )
         sealed = self._sealer.seal(
-            session,
-            holder,
-            event.retention,
-            payload_place(entry_id),
-            opened,
-            at=at,
+            session, holder, event.retention, payload_place(entry_id), opened, at=at
         )
-        tag = intake_tag(self._intake_key, entry_id, leaf)
-        store.add(
-            session,
+        return store.NewEntry(
             entry_id=entry_id,
             leaf=leaf,
-            intake_tag=tag,
+            intake_tag=intake_tag(self._intake_key, entry_id, leaf),
             holder=holder,
             retention=event.retention.value,
             sealed=sealed,
-            at=at,
         )
-        return entry_id
 
     def disclose(self, session: Session, payload: store.Payload) -> Disclosure:
         """Open an entry's payload.

@@ -7,6 +7,7 @@ alone ties an entry to a person, and its rows go when the person's data of that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar, cast
 
@@ -123,24 +124,37 @@ _ADD_PAYLOAD = sa.insert(cast("sa.Table", Payload.__table__))
 _ADD_PENDING = sa.insert(cast("sa.Table", Pending.__table__))
 
 
-def add(
-    session: Session,
-    *,
-    entry_id: str,
-    leaf: bytes,
-    intake_tag: bytes,
-    holder: str,
-    retention: str,
-    sealed: bytes,
-    at: datetime,
-) -> None:
-    """Add an entry with its payload, to wait for its place."""
-    session.execute(_ADD_ENTRY, {"entry_id": entry_id, "leaf": leaf, "intake_tag": intake_tag})
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry on its way into the log: columns of `Entry` and `Payload`."""
+
+    entry_id: str
+    leaf: bytes
+    intake_tag: bytes
+    holder: str
+    retention: str
+    sealed: bytes
+
+
+def add(session: Session, entries: Sequence[NewEntry], *, at: datetime) -> None:
+    """Add entries with their payloads, to wait for their places in this order."""
+    session.execute(
+        _ADD_ENTRY,
+        [{"entry_id": e.entry_id, "leaf": e.leaf, "intake_tag": e.intake_tag} for e in entries],
+    )
     session.execute(
         _ADD_PAYLOAD,
-        {"entry_id": entry_id, "holder": holder, "retention": retention, "sealed": sealed},
+        [
+            {
+                "entry_id": e.entry_id,
+                "holder": e.holder,
+                "retention": e.retention,
+                "sealed": e.sealed,
+            }
+            for e in entries
+        ],
     )
-    session.execute(_ADD_PENDING, {"entry_id": entry_id, "at": at})
+    session.execute(_ADD_PENDING, [{"entry_id": e.entry_id, "at": at} for e in entries])
 
 
 def latest_checkpoint(session: Session) -> SignedCheckpoint | None:

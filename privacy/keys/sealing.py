@@ -7,6 +7,7 @@ value moved to another row, column or person does not open.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -73,6 +74,51 @@ class Sealer:
             key = self._create(session, holder, retention, at)
         nonce = self._ids.random_bytes(NONCE_BYTES)
         return VERSION + nonce + AESGCM(key).encrypt(nonce, plain, where)
+
+    def make_ready(
+        self,
+        session: Session,
+        holders: Collection[str],
+        retention: RetentionClass,
+        *,
+        at: datetime,
+    ) -> None:
+        """Hold the keys of many for one class at once, making those that are missing.
+
+        What `seal` does for each of them then costs no question. Holders are taken in one order,
+        so that two who make ready the same ones never wait in a ring.
+
+        Args:
+            session: the caller's transaction.
+            holders: subject ids, or `DEPLOYMENT`.
+            retention: which of their keys.
+            at: now, the creation time of new keys.
+        """
+        opened = self._opened(session)
+        wanted = sorted(each for each in holders if (each, retention, True) not in opened)
+        found = store.find_many(session, wanted, retention)
+        missing = [each for each in wanted if each not in found]
+        if missing:
+            epoch = self._keyring.current_epoch()
+            store.add_many(
+                session,
+                [
+                    {
+                        "holder": each,
+                        "retention": retention.value,
+                        "epoch": epoch,
+                        "wrapped": self._wrap(
+                            each, retention.value, epoch, self._ids.random_bytes(KEY_BYTES)
+                        ),
+                        "created_at": at,
+                    }
+                    for each in missing
+                ],
+            )
+            # Another transaction may have made one at the same moment: what stands is what counts.
+            found |= store.find_many(session, missing, retention)
+        for each in wanted:
+            opened[each, retention, True] = self._unwrap(found[each])
 
     def open(
         self, session: Session, holder: str, retention: RetentionClass, where: bytes, sealed: bytes
@@ -142,14 +188,14 @@ class Sealer:
     ) -> bytes:
         plain = self._ids.random_bytes(KEY_BYTES)
         epoch = self._keyring.current_epoch()
-        made = store.DataKey(
-            holder=holder,
-            retention=retention.value,
-            epoch=epoch,
-            wrapped=self._wrap(holder, retention.value, epoch, plain),
-            created_at=at,
-        )
-        if not store.add(session, made):  # made by another request at the same moment
+        made = {
+            "holder": holder,
+            "retention": retention.value,
+            "epoch": epoch,
+            "wrapped": self._wrap(holder, retention.value, epoch, plain),
+            "created_at": at,
+        }
+        if not store.add_many(session, [made]):  # made by another request at the same moment
             other = self._key(session, holder, retention, hold=holder != DEPLOYMENT)
             if other is not None:
                 return other

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.vocabulary import RetentionClass
@@ -36,6 +37,22 @@ _FIND = sa.select(_KEY).where(
     _KEY.c.holder == sa.bindparam("of_holder"), _KEY.c.retention == sa.bindparam("of_retention")
 )
 _HOLD = _FIND.with_for_update(read=True, key_share=True)
+_HOLD_MANY = (
+    sa.select(_KEY)
+    .where(
+        _KEY.c.holder.in_(sa.bindparam("of_holders", expanding=True)),
+        _KEY.c.retention == sa.bindparam("of_retention"),
+    )
+    .order_by(_KEY.c.holder)
+    .with_for_update(read=True, key_share=True)
+)
+#: The same words on both databases.
+_ADD_MISSING: Final = {
+    name: insert(_KEY).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+#: Holders named in one statement.
+_PAGE: Final = 500
 
 
 def find(
@@ -49,14 +66,25 @@ def find(
     return session.execute(_HOLD if hold else _FIND, wanted).one_or_none()
 
 
-def add(session: Session, key: DataKey) -> bool:
-    """Add a wrapped key; False where another transaction added one first."""
-    try:
-        with session.begin_nested():
-            session.add(key)
-    except IntegrityError:
-        return False
-    return True
+def find_many(
+    session: Session, holders: Sequence[str], retention: RetentionClass
+) -> dict[str, sa.Row[Any]]:
+    """Return the wrapped keys of those holders who have one, and hold them as `find` does."""
+    found: dict[str, sa.Row[Any]] = {}
+    for start in range(0, len(holders), _PAGE):
+        wanted = {"of_holders": holders[start : start + _PAGE], "of_retention": retention.value}
+        found.update({row.holder: row for row in session.execute(_HOLD_MANY, wanted)})
+    return found
+
+
+def add_many(session: Session, keys: Sequence[Mapping[str, object]]) -> int:
+    """Add wrapped keys by their columns, but for those that another transaction added first.
+
+    Returns:
+        How many were added.
+    """
+    added = session.execute(_ADD_MISSING[session.get_bind().dialect.name], keys)
+    return cast("sa.CursorResult[Any]", added).rowcount
 
 
 def delete(session: Session, holder: str, retention: RetentionClass) -> bool:

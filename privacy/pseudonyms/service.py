@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -83,6 +83,31 @@ class Pseudonyms:
         uow.record(PseudonymIssued(subject_id=subject_id, domain=domain_name))
         return value
 
+    def issue_many(
+        self, uow: UnitOfWork, domain_name: str, subject_ids: Collection[str]
+    ) -> dict[str, str]:
+        """Return each person's pseudonym in the domain, issuing those that are missing.
+
+        Args:
+            uow: the caller's transaction, which holds the people.
+            domain_name: the domain.
+            subject_ids: current ones; none is another's alias.
+
+        Raises:
+            NotFound: one of them was erased, or there is no such domain.
+        """
+        values = store.values_of(uow.session, domain_name, subject_ids)
+        for each in sorted(set(subject_ids) - values.keys()):
+            values[each] = self.issue(uow, domain_name, each)
+        return values
+
+    @staticmethod
+    def resolve_many(session: Session, domain_name: str, values: Collection[str]) -> dict[str, str]:
+        """As `resolve`, for many: those that name somebody, with whom."""
+        return store.subjects_for(
+            session, domain_name, [each for each in values if domain_of(each) is not None]
+        )
+
     @staticmethod
     def find(session: Session, domain_name: str, subject_id: str) -> str | None:
         """Return the person's pseudonym in the domain where one was issued; issues none."""
@@ -98,6 +123,14 @@ class Pseudonyms:
         if domain_of(value) is None:
             return None
         return store.subject_for(session, domain_name, value)
+
+    @staticmethod
+    def issued_for(session: Session, value: str) -> str | None:
+        """Return the id that a pseudonym of any domain was issued for, merged since or not.
+
+        For the desk alone: an application resolves the pseudonyms of its own domain.
+        """
+        return store.issued_for(session, value) if domain_of(value) is not None else None
 
     def of_event(self, domain_name: str, event_id: str) -> str:
         """Return an event's name in the domain, 32 hexadecimal digits.

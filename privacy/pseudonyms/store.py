@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import cast
+from typing import Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from privacy.database import Base, UtcDateTime
+from privacy.database import DECIDES, Base, UtcDateTime
 from privacy.pseudonyms.model import Alias
 from privacy.subjects.store import SubjectRow, all_ids
 
@@ -33,7 +33,7 @@ class PseudonymRow(Base):
     """
 
     __tablename__ = "pseudonym"
-    __table_args__ = (sa.UniqueConstraint("domain_id", "subject_id"),)
+    __table_args__ = (sa.UniqueConstraint("domain_id", "subject_id"), {"info": DECIDES})
 
     domain_id: Mapped[int] = mapped_column(
         sa.ForeignKey("pseudonym_domain.domain_id"), primary_key=True
@@ -98,6 +98,26 @@ def value_of(
     )
 
 
+def subjects_for(session: Session, domain: str, values: Collection[str]) -> dict[str, str]:
+    """Return pseudonym -> whom it names by now, for those that name somebody in this domain."""
+    found: dict[str, str] = {}
+    listed = sorted(values)
+    for start in range(0, len(listed), _PAGE):
+        wanted = {"of_domain": domain, "of_values": listed[start : start + _PAGE]}
+        found.update({row[0]: row[1] for row in session.execute(_SUBJECTS_FOR, wanted)})
+    return found
+
+
+def values_of(session: Session, domain: str, subject_ids: Collection[str]) -> dict[str, str]:
+    """Return subject id -> pseudonym in the domain, for those who have one; none is an alias."""
+    found: dict[str, str] = {}
+    listed = sorted(subject_ids)
+    for start in range(0, len(listed), _PAGE):
+        wanted = {"of_domain": domain, "of_subjects": listed[start : start + _PAGE]}
+        found.update({row[0]: row[1] for row in session.execute(_VALUES_OF, wanted)})
+    return found
+
+
 def value_for(session: Session, domain_id: int, subject_id: str) -> str | None:
     """Return the person's pseudonym in the domain, where one was issued."""
     query = (
@@ -128,10 +148,54 @@ _SUBJECT_FOR = (  # built once: most calls of the JSON API ask it
     )
 )
 
+#: People named in one statement.
+_PAGE: Final = 500
+_PSEUDONYM, _DOMAIN, _SUBJECT = (
+    cast("sa.Table", row.__table__) for row in (PseudonymRow, DomainRow, SubjectRow)
+)
+_SUBJECTS_FOR = (
+    sa.select(_PSEUDONYM.c.value, sa.func.coalesce(_SUBJECT.c.merged_into, _SUBJECT.c.subject_id))
+    .join(_DOMAIN, _DOMAIN.c.domain_id == _PSEUDONYM.c.domain_id)
+    .join(_SUBJECT, _SUBJECT.c.subject_id == _PSEUDONYM.c.subject_id)
+    .where(
+        _DOMAIN.c.name == sa.bindparam("of_domain"),
+        _PSEUDONYM.c.value.in_(sa.bindparam("of_values", expanding=True)),
+    )
+)
+_VALUES_OF = (
+    sa.select(_PSEUDONYM.c.subject_id, _PSEUDONYM.c.value)
+    .join(_DOMAIN, _DOMAIN.c.domain_id == _PSEUDONYM.c.domain_id)
+    .where(
+        _DOMAIN.c.name == sa.bindparam("of_domain"),
+        _PSEUDONYM.c.subject_id.in_(sa.bindparam("of_subjects", expanding=True)),
+    )
+)
+
+
+def next_values() -> sa.Select[str]:
+    """Return the query of a domain's next pseudonyms: `of_domain`, `of_after`, `of_limit`."""
+    domain_id = (
+        sa.select(_DOMAIN.c.domain_id)
+        .where(_DOMAIN.c.name == sa.bindparam("of_domain"))
+        .scalar_subquery()
+    )
+    return (
+        sa.select(_PSEUDONYM.c.value)
+        .where(_PSEUDONYM.c.domain_id == domain_id, _PSEUDONYM.c.value > sa.bindparam("of_after"))
+        .order_by(_PSEUDONYM.c.value)
+        .limit(sa.bindparam("of_limit", type_=sa.Integer))
+    )
+
 
 def subject_for(session: Session, domain_name: str, value: str) -> str | None:
     """Return whom `value` names in this domain and no other."""
     return session.scalar(_SUBJECT_FOR, {"of_domain": domain_name, "of_value": value})
+
+
+def issued_for(session: Session, value: str) -> str | None:
+    """Return the id that a pseudonym of any domain was issued for, merged since or not."""
+    query = sa.select(PseudonymRow.subject_id).where(PseudonymRow.value == value)
+    return session.scalars(query.limit(1)).first()
 
 
 def of_subject(session: Session, subject_id: str) -> list[tuple[str, str, datetime]]:

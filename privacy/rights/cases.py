@@ -35,6 +35,7 @@ from privacy.rights.model import (
     objection_effect,
 )
 from privacy.subjects.service import Subjects
+from privacy.subjects.standing import restrict
 from privacy.unit_of_work import UnitOfWork
 
 REFERENCES_A_YEAR = 1_000_000
@@ -176,6 +177,8 @@ class Cases:
                 raise InvalidRequest([("value", error.detail)]) from None
         if request.right is Right.OBJECTION:
             self.object_to(uow, request, detail)
+        if request.right is Right.RESTRICTION:
+            restrict(uow, request.subject_id, reason=request.reference)
         if request.right is Right.ERASURE:
             self._eraser.erase(uow, request.subject_id)
 

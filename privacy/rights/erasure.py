@@ -68,11 +68,13 @@ class Eraser:
             }
         )
         for subject_id, retention in ended:
+            uow.touch(subject_id)
             if retention is RetentionClass.RIGHTS_FILE:
                 for row in store.rows_of_subject(uow.session, subject_id):
                     Files.forget(row)
             if retention is RetentionClass.CONSENT_EVIDENCE:
                 consent_store.delete_of(uow.session, subject_id)
+                uow.touch(subject_id)
             self._sealer.destroy(uow.session, subject_id, retention)
             AuditLog.erase(uow, subject_id, {retention})
         uow.commit()

@@ -21,6 +21,7 @@ from privacy.keys.blind_index import (
 )
 from privacy.keys.sealing import Sealer, place
 from privacy.subjects import store
+from privacy.subjects.fact_store import FactKind, note
 from privacy.subjects.model import (
     IdentifierAdded,
     IdentifierPreferred,
@@ -131,10 +132,28 @@ class Identifiers:
         Raises:
             UnknownSubject: it finds nobody, or somebody else.
         """
-        row = self._own(uow, subject_id, identifier)
-        if row.verified_at is None:
-            row.verified_at = uow.now
-            uow.record(IdentifierVerified(subject_id=subject_id, kind=row.kind))
+        self._note_verified(uow, self._own(uow, subject_id, identifier))
+
+    def verify_by_id(self, uow: UnitOfWork, subject_id: str, identifier_id: str) -> bool:
+        """As `verify`, of one whose value nobody keeps; False: it is not this person's."""
+        held = store.hold(uow.session, subject_id)
+        row = uow.session.get(store.IdentifierRow, identifier_id, populate_existing=True)
+        if not held or row is None or row.subject_id != subject_id:
+            return False
+        self._note_verified(uow, row)
+        return True
+
+    def id_of(self, session: Session, identifier: Identifier) -> str | None:
+        """Return the id under which it stands, or None where it finds nobody."""
+        row = self._row(session, identifier)
+        return row.identifier_id if row else None
+
+    def is_proved(self, session: Session, subject_id: str, identifier: Identifier | None) -> bool:
+        """Tell whether the person proved this theirs; of None, whether they proved any."""
+        if identifier is None:
+            return _any_verified(session, subject_id)
+        row = self._row(session, identifier)
+        return row is not None and row.subject_id == subject_id and row.verified_at is not None
 
     def prefer(self, uow: UnitOfWork, subject_id: str, identifier: Identifier) -> None:
         """Make it the first of its kind: with which the person signs in and gets letters.
@@ -158,7 +177,9 @@ class Identifiers:
         row = self._own(uow, subject_id, identifier)
         uow.session.delete(row)
         uow.session.flush()
-        uow.record(IdentifierRemoved(subject_id=subject_id, kind=identifier.kind.value))
+        entry_id = uow.record(IdentifierRemoved(subject_id=subject_id, kind=identifier.kind.value))
+        if row.verified_at is not None and not _any_verified(uow.session, subject_id):
+            note(uow, subject_id, FactKind.VERIFIED, False, entry_id=entry_id)
 
     def of(
         self, session: Session, subject_id: str, kind: IdentifierKind = IdentifierKind.EMAIL
@@ -179,6 +200,8 @@ class Identifiers:
         """
         for kind in IdentifierKind:
             self._keep_first(uow, target, kind)
+        if _any_verified(uow.session, source) and not _any_verified(uow.session, target):
+            note(uow, target, FactKind.VERIFIED, True)
         for row in store.identifiers_of(uow.session, source):
             value = None if row.sealed is None else self._open(uow.session, row)
             row.subject_id, row.preferred_at = target, None
@@ -196,6 +219,16 @@ class Identifiers:
         ]
         if rows and all(row.preferred_at is None for row in rows):
             rows[0].preferred_at = uow.now
+
+    @staticmethod
+    def _note_verified(uow: UnitOfWork, row: store.IdentifierRow) -> None:
+        if row.verified_at is not None:
+            return
+        was = _any_verified(uow.session, row.subject_id)
+        row.verified_at = uow.now
+        entry_id = uow.record(IdentifierVerified(subject_id=row.subject_id, kind=row.kind))
+        if not was:
+            note(uow, row.subject_id, FactKind.VERIFIED, True, entry_id=entry_id)
 
     def _own(self, uow: UnitOfWork, subject_id: str, identifier: Identifier) -> store.IdentifierRow:
         held = store.hold(uow.session, subject_id)
@@ -220,3 +253,8 @@ class Identifiers:
         return self._sealer.seal(
             uow.session, subject_id, PROFILE, where, value.encode(), at=uow.now
         )
+
+
+def _any_verified(session: Session, subject_id: str) -> bool:
+    """Tell whether the person proved any address or number theirs."""
+    return any(row.verified_at is not None for row in store.identifiers_of(session, subject_id))

@@ -13,6 +13,7 @@ from datetime import datetime
 from policies.vocabulary import RetentionClass
 from privacy.keys.sealing import Sealer, place
 from privacy.subjects import store
+from privacy.subjects.fact_store import FactKind, note
 from privacy.subjects.identifiers import Identifiers
 from privacy.subjects.model import SubjectsMerged, UnknownSubject
 from privacy.unit_of_work import UnitOfWork
@@ -45,13 +46,18 @@ class Merging:
             raise UnknownSubject("there is no such person")
         kept = uow.session.get_one(store.SubjectRow, survivor, populate_existing=True)
         gone = uow.session.get_one(store.SubjectRow, other, populate_existing=True)
+        note_inherited(uow, kept, gone)
         kept.restricted_at = _earlier(kept.restricted_at, gone.restricted_at)
+        if gone.restricted_at is not None:
+            kept.lift_told_at = None  # whoever was told, was told of one of the two
         kept.blocked_at = _earlier(kept.blocked_at, gone.blocked_at)
+        kept.deceased_at = _earlier(kept.deceased_at, gone.deceased_at)
         kept.minor_until = max(_there(kept.minor_until, gone.minor_until), default=None)
         self._identifiers.move(uow, source=other, target=survivor)
         self._move_attributes(uow, source=other, target=survivor)
         for alias in (gone, *store.aliases_of(uow.session, other)):
             alias.merged_into = survivor
+            note(uow, alias.subject_id, FactKind.MERGED, True, into=survivor)
         gone.merged_at = uow.now
         uow.session.flush()
         uow.record(SubjectsMerged(subject_id=survivor, alias_id=other))
@@ -70,6 +76,20 @@ class Merging:
                 uow.session.add(moved)
             uow.session.delete(row)
         uow.session.flush()
+
+
+def note_inherited(uow: UnitOfWork, kept: store.SubjectRow, gone: store.SubjectRow) -> None:
+    """Note what holds of the survivor from the merge on because it held of the other."""
+    for kind, mine, theirs in (
+        (FactKind.RESTRICTED, kept.restricted_at, gone.restricted_at),
+        (FactKind.BLOCKED, kept.blocked_at, gone.blocked_at),
+        (FactKind.DECEASED, kept.deceased_at, gone.deceased_at),
+    ):
+        if mine is None and theirs is not None:
+            note(uow, kept.subject_id, kind, True)
+    until = max(_there(kept.minor_until, gone.minor_until), default=None)
+    if until != kept.minor_until:
+        note(uow, kept.subject_id, FactKind.MINOR, True, value_at=until)
 
 
 def _there(*moments: datetime | None) -> Iterable[datetime]:

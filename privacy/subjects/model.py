@@ -30,6 +30,9 @@ class Subject:
         restricted: processing is restricted (GDPR Art. 18), or the person is about to be erased.
         blocked: the data is blocked (LOPDGDD Art. 32).
         erased: the person's profile was erased; only what the law keeps is left.
+        deceased: the person has died. Source: LOPDGDD Art. 3.
+        restricted_at: since when a restriction of their own is in force; aware UTC.
+        lift_told_at: when they were told that it is to be lifted; aware UTC.
     """
 
     subject_id: str
@@ -37,6 +40,9 @@ class Subject:
     restricted: bool = False
     blocked: bool = False
     erased: bool = False
+    deceased: bool = False
+    restricted_at: datetime | None = None
+    lift_told_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,11 @@ class SubjectsMerged(Event):
     retention: ClassVar[RetentionClass] = RetentionClass.CONSENT_EVIDENCE
     alias_id: str
 
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Both: what either name leads to has changed."""
+        return (self.subject_id, self.alias_id) if self.subject_id else (self.alias_id,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileRectified(Event):
@@ -142,6 +153,54 @@ class ProfileRectified(Event):
     tag: ClassVar[EventTag] = EventTag.SUBJECTS_PROFILE_RECTIFIED
     retention: ClassVar[RetentionClass] = RetentionClass.RIGHTS_FILE
     attribute: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectDeceased(Event):
+    """The person has died: nothing is done with their data any more. Source: LOPDGDD Art. 3."""
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_SUBJECT_DECEASED
+    retention: ClassVar[RetentionClass] = RetentionClass.RIGHTS_FILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeathCorrected(Event):
+    """The person lives: it was noted by mistake. Source: GDPR Art. 5(1)(d)."""
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_DEATH_CORRECTED
+    retention: ClassVar[RetentionClass] = RetentionClass.RIGHTS_FILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonLookedUp(Event):
+    """Somebody at the desk found the person by an address or a number."""
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_SUBJECT_LOOKED_UP
+    retention: ClassVar[RetentionClass] = RetentionClass.SECURITY_TRAIL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectRestricted(Event):
+    """The person's data is only stored from now on. Source: GDPR Art. 18(1); LOPDGDD Art. 16."""
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_SUBJECT_RESTRICTED
+    retention: ClassVar[RetentionClass] = RetentionClass.RIGHTS_FILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiftingAnnounced(Event):
+    """The person was told that their restriction is to be lifted. Source: GDPR Art. 18(3)."""
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_LIFTING_ANNOUNCED
+    retention: ClassVar[RetentionClass] = RetentionClass.RIGHTS_FILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestrictionLifted(Event):
+    """The restriction has ended, after the person was told. Source: GDPR Art. 18(3)."""
+
+    tag: ClassVar[EventTag] = EventTag.SUBJECTS_RESTRICTION_LIFTED
+    retention: ClassVar[RetentionClass] = RetentionClass.RIGHTS_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

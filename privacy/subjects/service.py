@@ -18,7 +18,8 @@ from policies.vocabulary import Attribute, RetentionClass
 from privacy.ids import new_id
 from privacy.keys.blind_index import BlindIndex, IdentifierKind
 from privacy.keys.sealing import KeyDestroyed, Sealer, place
-from privacy.subjects import store
+from privacy.subjects import standing, store
+from privacy.subjects.fact_store import FactKind, note
 from privacy.subjects.identifiers import Identifier, Identifiers
 from privacy.subjects.merging import Merging
 from privacy.subjects.model import (
@@ -114,6 +115,13 @@ class Subjects:
         """
         self._merging.merge(uow, survivor, other)
 
+    #: Death and restriction; see `privacy.subjects.standing`.
+    mark_deceased = staticmethod(standing.mark_deceased)
+    correct_death = staticmethod(standing.correct_death)
+    restrict = staticmethod(standing.restrict)
+    announce_lifting = staticmethod(standing.announce_lifting)
+    lift_restriction = staticmethod(standing.lift_restriction)
+
     @staticmethod
     def hold_current(session: Session, subject_id: str) -> str | None:
         """Hold the person whom an id names by now, and return their id; None: there is none."""
@@ -142,12 +150,21 @@ class Subjects:
             restricted=row.restricted_at is not None or row.leaving_at is not None,
             blocked=row.blocked_at is not None,
             erased=row.erased_at is not None,
+            deceased=row.deceased_at is not None,
+            restricted_at=row.restricted_at,
+            lift_told_at=row.lift_told_at,
         )
 
     def emails(self, session: Session, subject_id: str) -> list[str]:
         """Return the addresses we hold of this person, the preferred one first, then the oldest."""
         person = store.current(session, subject_id)
         return [known.identifier.value for known in self.identifiers.of(session, person)]
+
+    def proved_email(self, session: Session, subject_id: str) -> str | None:
+        """Return the preferred address of those that the person proved theirs, or None."""
+        person = store.current(session, subject_id)
+        known = self.identifiers.of(session, person)
+        return next((each.identifier.value for each in known if each.verified_at), None)
 
     def profile(self, session: Session, subject_id: str) -> Mapping[Attribute, str]:
         """Return the profile fields that the person has given."""
@@ -229,7 +246,8 @@ class Subjects:
         row.sid_sealed = row.minor_until = None
         row.erased_at = uow.now
         self._sealer.destroy(uow.session, subject_id, PROFILE)
-        uow.record(SubjectErased(subject_id=subject_id))
+        entry_id = uow.record(SubjectErased(subject_id=subject_id))
+        note(uow, subject_id, FactKind.ERASED, True, entry_id=entry_id)
 
     @staticmethod
     def set_leaving(uow: UnitOfWork, subject_id: str, *, leaving: bool) -> None:
@@ -239,6 +257,7 @@ class Subjects:
         """
         row = uow.session.get_one(store.SubjectRow, subject_id)
         row.leaving_at = uow.now if leaving else None
+        note(uow, subject_id, FactKind.LEAVING, leaving)
 
     @staticmethod
     def hold(session: Session, subject_id: str) -> bool:
@@ -271,7 +290,11 @@ class Subjects:
         row = uow.session.get_one(store.SubjectRow, subject_id)
         known = (row, *store.aliases_of(uow.session, subject_id))
         first = min(each.created_at for each in known)
-        row.minor_until = until if until > first else None
+        known_until = until if until > first else None
+        if row.minor_until != known_until:
+            row.minor_until = known_until
+            is_known = known_until is not None
+            note(uow, subject_id, FactKind.MINOR, is_known, value_at=known_until)
 
     def _create(self, uow: UnitOfWork, identifier: Identifier, *, keep: bool) -> str:
         subject_id = new_id(uow.ids)

@@ -9,7 +9,7 @@ from typing import cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from privacy.database import Base, UtcDateTime
+from privacy.database import DECIDES, Base, UtcDateTime
 
 
 class SubjectRow(Base):
@@ -19,6 +19,7 @@ class SubjectRow(Base):
     """
 
     __tablename__ = "subject"
+    __table_args__ = {"info": DECIDES}  # noqa: RUF012 - SQLAlchemy's own form
 
     subject_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     sid_sealed: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
@@ -26,7 +27,10 @@ class SubjectRow(Base):
     restricted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     blocked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deceased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     leaving_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: When the person was told that the restriction is to be lifted. Source: GDPR Art. 18(3).
+    lift_told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     merged_into: Mapped[str | None] = mapped_column(
         sa.String(32), sa.ForeignKey("subject.subject_id"), index=True
     )
@@ -40,7 +44,10 @@ class IdentifierRow(Base):
     """What finds a subject: a blind index, and the value itself only where it is needed."""
 
     __tablename__ = "subject_identifier"
-    __table_args__ = (sa.UniqueConstraint("kind", "index_version", "blind_index"),)
+    __table_args__ = (
+        sa.UniqueConstraint("kind", "index_version", "blind_index"),
+        {"info": DECIDES},
+    )
 
     identifier_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     subject_id: Mapped[str] = mapped_column(

@@ -4,7 +4,9 @@ import sqlalchemy as sa
 from policies.errors import InvalidInput
 from policies.vocabulary import Attribute, RetentionClass
 from privacy.actor import SYSTEM
+from privacy.keys.blind_index import IdentifierKind
 from privacy.subjects import store
+from privacy.subjects.arrivals import Arrivals
 from privacy.subjects.model import UnknownSubject
 from tests.support.tampering import behind_our_back
 from tests.support.world import World
@@ -158,3 +160,23 @@ def test_the_address_and_the_name_rest_sealed(world: World) -> None:
                 )
                 assert b"ana@example" not in content, table.name
                 assert b"Canaria" not in content, table.name
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_a_row_that_the_database_refuses_is_not_tried_for_ever(world: World) -> None:
+    subjects, tried = world.placet.subjects, []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        tried.append(statement)
+        assert len(tried) < 100
+
+    sa.event.listen(world.placet.runtime.database.engine, "before_cursor_execute", note)
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        uow.session.execute(
+            sa.text(
+                "CREATE TRIGGER refuses BEFORE INSERT ON subject BEGIN SELECT RAISE(ABORT, '-'); END"
+            )
+        )
+        arrivals = Arrivals(world.placet.sealer, subjects.identifiers)
+        with pytest.raises(sa.exc.IntegrityError):
+            arrivals.by_many(uow, [subjects.identifiers.read(IdentifierKind.EMAIL, ANA)])
