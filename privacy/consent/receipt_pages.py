@@ -1,4 +1,4 @@
-"""A person's receipts: to read, to print, to download signed."""
+"""A person's receipts: to read, to print, to download in each form."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 
 from flask import Blueprint, Response, render_template
 
-from policies.vocabulary import Scope
-from privacy.consent import words
-from privacy.consent.model import ConsentEvent
+from policies.vocabulary import SaidBy, Scope
+from privacy.consent import receipt_words
 from privacy.consent.notice_html import render_notice
 from privacy.consent.pages import person
 from privacy.consent.receipts import Receipt, Receipts
 from privacy.consent.service import Consents
+from privacy.events import Json
 from privacy.http import requires
 from privacy.unit_of_work import Runtime
 
@@ -20,46 +20,64 @@ from privacy.unit_of_work import Runtime
 def blueprint(runtime: Runtime, consents: Consents, receipts: Receipts) -> Blueprint:
     """Return the pages of receipts."""
     routes = Blueprint("consent_receipts", __name__)
-    register = consents.register
 
-    def issue(event_id: str) -> tuple[ConsentEvent, Receipt, str]:
+    def issue(event_id: str) -> Receipt:
         with runtime.snapshot() as session:
             event = consents.event_of(session, person(), event_id)
-            shown = consents.words_of(session, event)
-            issued = receipts.issue(session, event, shown, person=None, at=runtime.clock())
-        return event, issued, shown.text
+            words = consents.words_of(session, event)
+            return receipts.issue(session, event, words, person=None, at=runtime.clock())
 
     @routes.get("/privacy/receipts/<string(length=32):event_id>")
     @requires(Scope.SIGNED_IN)
     def receipt(event_id: str) -> str:
         """A receipt to read, print and download."""
-        event, issued, text = issue(event_id)
-        title = words.title_of(register, event.purpose)
+        issued = issue(event_id)
+        facts = issued.facts
         return render_template(
             "consent/receipt.html",
-            event=event,
-            rows=words.receipt_rows(event, title),
+            event=facts.event,
+            rows=receipt_words.rows(facts),
+            note=receipt_words.note(facts.event),
+            seen=facts.event.said_by is SaidBy.PERSON,
             log=issued.log,
-            notice_html=render_notice(text, below=2),
-            controller=register.controller,
+            notice_html=render_notice(facts.words.text, below=2),
+            controller=facts.controller,
+            is_grant=facts.is_grant,
         )
 
     @routes.get("/privacy/receipts/<string(length=32):event_id>.json")
     @requires(Scope.SIGNED_IN)
     def receipt_json(event_id: str) -> Response:
         """What the receipt says, for programs."""
-        _event, issued, _text = issue(event_id)
-        body = json.dumps(issued.claims, ensure_ascii=False, indent=2)
-        return _download(body, "application/json", f"{event_id}.json")
+        claims: Json = dict(issue(event_id).claims)
+        return _download(pretty(claims), "application/json", f"{event_id}.json")
 
     @routes.get("/privacy/receipts/<string(length=32):event_id>.jws")
     @requires(Scope.SIGNED_IN)
     def receipt_jws(event_id: str) -> Response:
         """The signed receipt. Source: RFC 7515 s. 9.2.1 (media type)."""
-        _event, issued, _text = issue(event_id)
-        return _download(issued.jws, "application/jose", f"{event_id}.jws")
+        return _download(issue(event_id).jws, "application/jose", f"{event_id}.jws")
+
+    @routes.get("/privacy/receipts/<string(length=32):event_id>.jsonld")
+    @requires(Scope.SIGNED_IN)
+    def receipt_jsonld(event_id: str) -> Response:
+        """The receipt in terms of the Data Privacy Vocabulary."""
+        document = pretty(issue(event_id).json_ld())
+        return _download(document, "application/ld+json", f"{event_id}.jsonld")
+
+    @routes.get("/privacy/receipts/<string(length=32):event_id>.kantara.json")
+    @requires(Scope.SIGNED_IN)
+    def receipt_kantara(event_id: str) -> Response:
+        """The receipt in Kantara's form, of a consent given or renewed."""
+        document = pretty(issue(event_id).kantara())
+        return _download(document, "application/json", f"{event_id}.kantara.json")
 
     return routes
+
+
+def pretty(document: Json) -> str:
+    """Return JSON that a person can read too."""
+    return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 def _download(body: str, media_type: str, name: str) -> Response:

@@ -2,7 +2,8 @@
 
 import base64
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from privacy.audit.proof import TlogProof
 from privacy.audit.sequencer import read_verifier
+from privacy.consent.receipts import Receipts
 from tests.support.cast import Person, application, calls_as, give, introduce, refuse
 from tests.support.world import World
 
@@ -144,3 +146,46 @@ def test_a_receipt_is_shown_only_to_the_application_that_recorded_the_event(
 def test_an_event_id_that_is_none_is_not_found(world: World, ana: Person) -> None:
     for name in ("x", "%00" * 32, "A" * 32, "0" * 33):
         assert world.client.get(f"/v1/receipts/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_an_application_gets_the_form_that_it_reads(world: World, ana: Person) -> None:
+    yes, no = give(world, ana, actor=application()), refuse(world, ana, actor=application())
+
+    def get(event_id: str, accept: str = "*/*", query: str = "") -> Any:
+        return world.client.get(f"/v1/receipts/{event_id}{query}", headers={"Accept": accept})
+
+    signed = get(yes.event_id, "application/jwt")
+    assert signed.mimetype == "application/jwt"
+    assert verify_jws(signed.text, published_keys(world))[1]["receipt_id"] == yes.event_id
+    linked = get(yes.event_id, "application/ld+json, application/json;q=0.5")
+    assert linked.mimetype == "application/ld+json"
+    document = json.loads(linked.text)
+    assert document["@type"] == "dpv:ConsentReceipt"
+    assert verify_jws(document["placet:signedReceipt"], published_keys(world))
+    assert "Accept" in linked.headers["Vary"]
+    for accept in ("*/*", "application/json", "text/html"):
+        assert get(yes.event_id, accept).mimetype == "application/json"
+    assert get(yes.event_id, query="?format=kantara").get_json()["version"] == "KI-CR-v1.1.0"
+    for event_id, query in ((no.event_id, "?format=kantara"), (yes.event_id, "?format=xml")):
+        answer = get(event_id, query=query)
+        assert answer.status_code == 422
+        assert answer.get_json()["errors"][0]["field"] == "format"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_a_receipt_describes_the_purpose_as_it_was_at_the_event(world: World, ana: Person) -> None:
+    event = give(world, ana, actor=application())
+    # The register of a later day, which has the purpose no more.
+    purposes = {k: v for k, v in world.placet.register.purposes.items() if k != "newsletter"}
+    later = replace(world.placet.register, purposes=purposes, revision="0" * 64)
+    receipts = Receipts(later, world.placet.signing_keys, "https://consent.example")
+    with world.placet.runtime.snapshot() as session:
+        words = world.placet.consents.words_of(session, event)
+        issued = receipts.issue(session, event, words, person=None, at=world.clock())
+    [processing] = cast("list[dict[str, Any]]", issued.claims["processing"])
+    assert processing["title"] == "La carta del mes"
+    assert [each["name"] for each in processing["recipient_third_parties"]] == [
+        "Nube Tramontana, S.L.",
+        "Correo Almendro, S.L.",
+    ]
