@@ -1,4 +1,4 @@
-"""`/v1/consents`, `/v1/receipts` and `/v1/purposes`: consent for applications."""
+"""`/v1/consents` and `/v1/purposes`: consent for applications."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from policies.vocabulary import LegalBasis, Scope
 from privacy.clock import rfc3339
 from privacy.consent.applications import ApplicationConsents, Word
 from privacy.consent.model import State, purpose_rule, status_of
-from privacy.consent.receipts import PENDING, Receipts
+from privacy.consent.receipts import PENDING
 from privacy.consent.schemas import (
     ConsentAnswer,
     ConsentRequest,
     ConsentsAnswer,
     ConsentsQuery,
-    KeysAnswer,
     PurposesAnswer,
-    ReceiptAnswer,
 )
 from privacy.consent.service import Consents
 from privacy.events import Json
@@ -35,7 +33,6 @@ def blueprint(
     runtime: Runtime,
     consents: Consents,
     applications: ApplicationConsents,
-    receipts: Receipts,
 ) -> Blueprint:
     """Return the routes of this capability."""
     routes = Blueprint("consent_api", __name__)
@@ -57,6 +54,7 @@ def blueprint(
                 "unknown-language",
                 "stale-notice",
                 "guardian-needed",
+                "deceased-person",
                 "nothing-to-withdraw",
                 "not-found",
             ),
@@ -74,15 +72,17 @@ def blueprint(
         word: Word = parse_json(_REQUEST)
         with runtime.unit_of_work(current_actor()) as uow:
             done = applications.record(uow, word)
-        address = url_for("consent_api.receipt", event_id=done.event.event_id)
-        answer = jsonify(
-            event_id=done.event.event_id,
-            entry_id=done.event.entry_id,
-            subject=done.pseudonym,
-            receipt=address,
-            log=PENDING,
-        )
-        return answer, 201, {"Location": address}
+        address = url_for("consent_receipt_api.receipt", event_id=done.event.event_id)
+        told: dict[str, Json] = {
+            "event_id": done.event.event_id,
+            "entry_id": done.event.entry_id,
+            "subject": done.pseudonym,
+            "receipt": address,
+            "log": PENDING,
+        }
+        if done.to_confirm:
+            told["pending"] = "confirmation"
+        return jsonify(told), 201, {"Location": address}
 
     @routes.get("/v1/consents")
     @requires(Scope.CONSENTS_READ)
@@ -122,49 +122,6 @@ def blueprint(
         mine = applications.purposes(current_actor())
         described = [_purpose(register, purpose) for purpose in mine]
         return jsonify(register_revision=register.revision, purposes=described)
-
-    @routes.get("/v1/receipts/keys")
-    @requires(Scope.PUBLIC)
-    @documented(
-        Operation(
-            summary="The public keys that verify receipts",
-            tag="consent",
-            answers={200: KeysAnswer},
-        )
-    )
-    def keys() -> Response:
-        """The public keys that verify receipts."""
-        with runtime.snapshot() as session:
-            return jsonify(receipts.keys(session))
-
-    @routes.get("/v1/receipts/<event_id>")
-    @requires(Scope.CONSENTS_READ)
-    @documented(
-        Operation(
-            summary="The signed receipt of a consent event",
-            tag="consent",
-            answers={200: ReceiptAnswer},
-            problems=("not-found",),
-        )
-    )
-    def receipt(event_id: str) -> Response:
-        """The signed receipt of a consent event."""
-        with runtime.snapshot() as session:
-            found = applications.event(session, current_actor(), event_id)
-            issued = receipts.issue(
-                session,
-                found.event,
-                consents.words_of(session, found.event),
-                person=found.pseudonym,
-                at=runtime.clock(),
-            )
-        return jsonify(
-            event_id=found.event.event_id,
-            entry_id=found.event.entry_id,
-            log=issued.log.to_json(),
-            claims=dict(issued.claims),
-            jws=issued.jws,
-        )
 
     return routes
 

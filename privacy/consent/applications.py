@@ -11,6 +11,7 @@ from policies.errors import NotFound
 from policies.register.model import Purpose
 from policies.vocabulary import ConsentAction, ConsentChannel
 from privacy.actor import Actor
+from privacy.consent.double_opt_in import DoubleOptIn
 from privacy.consent.model import (
     ConsentEvent,
     PurposeNotOfApplication,
@@ -20,6 +21,7 @@ from privacy.consent.model import (
 from privacy.consent.service import Consents
 from privacy.keys.blind_index import IdentifierKind
 from privacy.pseudonyms.service import Pseudonyms
+from privacy.subjects.identifiers import Identifier
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import UnitOfWork
 
@@ -49,16 +51,28 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A recorded event, with the application's name for the person."""
+    """A recorded event, with the application's name for the person.
+
+    Attributes:
+        to_confirm: it is a request: the consent counts once the person has confirmed it by mail.
+    """
 
     event: ConsentEvent
     pseudonym: str
+    to_confirm: bool = False
 
 
 class ApplicationConsents:
     """Consent as one application sees it: its purposes, its pseudonyms, nobody else's."""
 
-    def __init__(self, consents: Consents, subjects: Subjects, pseudonyms: Pseudonyms) -> None:
+    def __init__(
+        self,
+        consents: Consents,
+        subjects: Subjects,
+        pseudonyms: Pseudonyms,
+        double_opt_in: DoubleOptIn,
+    ) -> None:
+        self._double_opt_in = double_opt_in
         self._consents = consents
         self._subjects = subjects
         self._pseudonyms = pseudonyms
@@ -71,6 +85,7 @@ class ApplicationConsents:
             NotFound: nobody is known to the application by that pseudonym.
             InvalidInput: the e-mail address or the telephone number is none.
             StaleNotice, UnknownLanguage, GuardianNeeded, NothingToWithdraw: as in `Consents`.
+            InvalidInput: it is confirmed by mail, and no address to write to is named or kept.
         """
         consent_purpose(self._consents.register, word.purpose)
         if word.purpose not in uow.actor.purposes:
@@ -80,7 +95,7 @@ class ApplicationConsents:
         subject_id, pseudonym = self._person(uow, word)
         event = self._record(uow, subject_id, word)
         uow.commit()
-        return Recorded(event, pseudonym)
+        return Recorded(event, pseudonym, event.action is ConsentAction.REQUESTED)
 
     def subject(self, session: Session, actor: Actor, pseudonym: str) -> str:
         """Return whom the application's pseudonym names.
@@ -139,11 +154,16 @@ class ApplicationConsents:
     def _person(self, uow: UnitOfWork, word: Word) -> tuple[str, str]:
         if word.pseudonym is not None:
             return self.subject(uow.session, uow.actor, word.pseudonym), word.pseudonym
-        kind, text = word.found_by or (IdentifierKind.EMAIL, "")
-        identifier = self._subjects.identifiers.read(kind, text, field=f"subject.{kind.value}")
+        identifier = self._identifier(word) or self._read(IdentifierKind.EMAIL, "")
         # The address itself is the application's; a blind index is enough to find the person.
         subject_id = self._subjects.by(uow, identifier, keep=False)
         return subject_id, self._pseudonyms.issue(uow, uow.actor.domain, subject_id)
+
+    def _identifier(self, word: Word) -> Identifier | None:
+        return self._read(*word.found_by) if word.found_by else None
+
+    def _read(self, kind: IdentifierKind, text: str) -> Identifier:
+        return self._subjects.identifiers.read(kind, text, field=f"subject.{kind.value}")
 
     def _record(self, uow: UnitOfWork, subject_id: str, word: Word) -> ConsentEvent:
         if word.action is ConsentAction.WITHDRAWN:
@@ -164,6 +184,18 @@ class ApplicationConsents:
                 notice_version=version,
                 language=language,
                 channel=word.channel,
+            )
+        found_by = self._identifier(word)
+        if self._double_opt_in.is_needed(uow, word.purpose, subject_id, found_by):
+            return self._double_opt_in.ask(
+                uow,
+                subject_id,
+                word.purpose,
+                found_by=found_by,
+                notice_version=version,
+                language=language,
+                channel=word.channel,
+                explicit=word.explicit,
             )
         return self._consents.record_given(
             uow,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from policies.vocabulary import EventTag, RetentionClass
+from policies.consent_history import standing
+from policies.vocabulary import ConsentAction, EventTag, RetentionClass
 from privacy.audit import store as audit
 from privacy.audit.encoding import FormatError
 from privacy.audit.leaf import parse_leaf
@@ -25,6 +29,8 @@ _CONSENT_TAGS: Final = frozenset(event.tag.value for event in RECORDED.values())
 _OBJECTION_TAGS: Final = frozenset(
     {EventTag.CONSENT_OBJECTION_MADE.value, EventTag.CONSENT_OBJECTION_LIFTED.value}
 )
+
+_PERSON: Final = sa.func.coalesce(SubjectRow.merged_into, SubjectRow.subject_id)
 
 Finding = tuple[str, str]
 """(entry id, what is wrong with the row that names it)."""
@@ -90,6 +96,9 @@ def _compare(
         return f"has an entry that cannot be opened: {type(error).__name__}"
     if text is None:
         return "names words that were never published"
+    match disclosed:
+        case {"evidence": {"reason": str() as reason}}:  # kept in no table: the log alone has it
+            event = replace(event, reason=reason)
     expected = _expected(event, text)
     found: Mapping[str, Json] = {**disclosed, "tag": tag}
     for member, value in expected.items():
@@ -99,11 +108,11 @@ def _compare(
 
 
 def _expected(event: ConsentEvent, text: str) -> dict[str, Json]:
-    entry = recorded(event) if event.action in RECORDED else None
+    entry = recorded(event)
     return {
-        "tag": entry.tag.value if entry else event.action.value,
-        "at": rfc3339(event.at),
-        "event": entry.ids() if entry else {},
+        "tag": entry.tag.value,
+        "at": rfc3339(event.recorded_at or event.at),
+        "event": entry.ids(),
         "evidence": evidence_of(event, text),
     }
 
@@ -111,7 +120,8 @@ def _expected(event: ConsentEvent, text: str) -> dict[str, Json]:
 def _first_difference(member: str, value: Json, found: Mapping[str, Json]) -> str:
     other = found.get(member)
     if isinstance(value, dict) and isinstance(other, dict):
-        return next((name for name in value if value[name] != other.get(name)), member)
+        names = [*value, *(name for name in other if name not in value)]
+        return next((name for name in names if value.get(name) != other.get(name)), member)
     return "action" if member == "tag" else member
 
 
@@ -168,37 +178,42 @@ def _objections(
 
 
 def _states(session: Session) -> Iterator[Finding]:
-    """The current states, which decisions read, against the last events."""
-    event, state = store.EventRow, store.StateRow
-    # What was said under an alias counts as the person's whom it was merged into.
-    person = sa.func.coalesce(SubjectRow.merged_into, SubjectRow.subject_id)
-    last = (
-        sa.select(sa.func.max(event.ordinal).label("ordinal"), person.label("subject_id"))
-        .join(SubjectRow, SubjectRow.subject_id == event.subject_id)
-        .group_by(person, event.purpose)
-        .subquery()
-    )
-    pair = sa.and_(state.subject_id == last.c.subject_id, state.purpose == event.purpose)
-    columns = ("event_id", "action", "at", "notice_version", "expires_at", "explicit", "channel")
-    differs = sa.or_(
-        *(getattr(state, name).is_distinct_from(getattr(event, name)) for name in columns)
-    )
-    query = (
-        sa.select(event.entry_id, event.event_id)
-        .join(last, last.c.ordinal == event.ordinal)
-        .outerjoin(state, pair)
-        .where(sa.or_(state.event_id.is_(None), differs))
-    )
-    for entry_id, event_id in session.execute(query):
-        yield entry_id, f"the current state is not that of the last event {event_id}"
+    """The current states, which decisions read, against what the events amount to."""
+    for (person, purpose), rows in groupby(_events_by_person(session), key=itemgetter(0, 1)):
+        events = {row.EventRow.event_id: row.EventRow for row in rows}
+        try:
+            stands = standing(store.to_word(store.to_event(row)) for row in events.values())
+        except ValueError:
+            continue  # its own row was reported
+        if stands is None:
+            continue
+        row = events[stands.event_id]
+        state = session.get(store.StateRow, (person, purpose), populate_existing=True)
+        if state is None or any(getattr(state, n) != getattr(row, n) for n in store.LATEST):
+            yield row.entry_id, f"the current state is not that of the last event {row.event_id}"
+    event, state_row = store.EventRow, store.StateRow
     said = (
         sa.select(event.event_id)
         .join(SubjectRow, SubjectRow.subject_id == event.subject_id)
-        .where(person == state.subject_id, event.purpose == state.purpose)
+        .where(
+            state_row.subject_id == _PERSON,
+            event.purpose == state_row.purpose,
+            event.action != ConsentAction.REQUESTED.value,
+        )
     )
-    orphans = sa.select(state.event_id).where(~said.exists()).distinct()
+    orphans = sa.select(state_row.event_id).where(~said.exists()).distinct()
     for event_id in session.scalars(orphans):
         yield "", f"a current state names the consent event {event_id}, and there is none"
+
+
+def _events_by_person(session: Session) -> Iterator[sa.Row[str, str, store.EventRow]]:
+    """Yield (person, purpose, event) in that order: what an alias said counts as the person's."""
+    query = (
+        sa.select(_PERSON, store.EventRow.purpose, store.EventRow)
+        .join(SubjectRow, SubjectRow.subject_id == store.EventRow.subject_id)
+        .order_by(_PERSON, store.EventRow.purpose)
+    )
+    yield from session.execute(query.execution_options(yield_per=BLOCK))
 
 
 def _payloads(session: Session, entry_ids: Sequence[str]) -> dict[str, audit.Payload]:

@@ -10,28 +10,47 @@ Source: docs/decisions/0005; GDPR Art. 7(1), 7(3), 21.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from policies.vocabulary import ConsentAction
 from privacy.consent import store
-from privacy.consent.model import IN_FORCE, ConsentEvent, ObjectionMade, evidence_of, recorded
+from privacy.consent.model import (
+    IN_FORCE,
+    ConsentEvent,
+    ObjectionMade,
+)
+from privacy.consent.recording import Recording
 from privacy.ids import new_id
+from privacy.subjects.fact_store import FactKind, note
 from privacy.unit_of_work import UnitOfWork
 
+#: The noes that somebody said. The end of one consent by the clock says nothing of another.
+_PREVAILING: Final = frozenset(ConsentAction) - {
+    *IN_FORCE,
+    ConsentAction.REQUESTED,
+    ConsentAction.EXPIRED,
+}
 
-def fold(uow: UnitOfWork, survivor: str, alias: str, *, register_revision: str) -> None:
+
+def fold(
+    uow: UnitOfWork, recording: Recording, survivor: str, alias: str, *, register_revision: str
+) -> None:
     """Fold what the alias said into what holds for the survivor; joins the merge's transaction.
 
     Args:
         uow: the transaction of the merge, which holds both.
+        recording: how events are written.
         survivor: the person's id from now on.
         alias: the other.
         register_revision: digest of the register in force, which is published.
     """
-    _fold_states(uow, survivor, alias, register_revision)
-    _fold_objections(uow, survivor, alias, register_revision)
+    _fold_states(uow, recording, survivor, alias, register_revision)
+    _fold_objections(uow, recording, survivor, alias, register_revision)
 
 
-def _fold_states(uow: UnitOfWork, survivor: str, alias: str, revision: str) -> None:
+def _fold_states(
+    uow: UnitOfWork, recording: Recording, survivor: str, alias: str, revision: str
+) -> None:
     """Let the survivor stand on the later word, and carry an earlier no on.
 
     Two consents: the later is what the person was shown last, and both are kept.
@@ -39,16 +58,19 @@ def _fold_states(uow: UnitOfWork, survivor: str, alias: str, revision: str) -> N
     mine, theirs = _last_events(uow, survivor), _last_events(uow, alias)
     store.drop_states(uow.session, alias)
     for purpose in sorted(theirs):
-        said = [each for each in (mine.get(purpose), theirs[purpose]) if each]
-        *earlier, last = sorted(said, key=lambda each: each.ordinal)
+        last = store.standing_event(uow.session, survivor, purpose)
+        if last is None:  # pragma: no cover - the alias said something, so something stands
+            continue
         store.stand_on(uow.session, survivor, last)
         if last.action in IN_FORCE:
-            for no in earlier:
-                if no.action not in IN_FORCE:
-                    _carry(uow, survivor, no, no.action, revision)
+            for said in (mine.get(purpose), theirs[purpose]):
+                if said is not None and said.action in _PREVAILING:
+                    _carry(uow, recording, survivor, said, said.action, revision)
 
 
-def _fold_objections(uow: UnitOfWork, survivor: str, alias: str, revision: str) -> None:
+def _fold_objections(
+    uow: UnitOfWork, recording: Recording, survivor: str, alias: str, revision: str
+) -> None:
     """Let an objection of either hold; with it a consent ends, as with every objection.
 
     The alias's rows stay as its entries of the log left them; nobody reads them any more.
@@ -74,11 +96,13 @@ def _fold_objections(uow: UnitOfWork, survivor: str, alias: str, revision: str) 
             )
         )
         uow.session.flush()
-        mine.add(objection.purpose)
+        purpose = objection.purpose
+        note(uow, survivor, FactKind.OBJECTED, True, purpose=purpose, entry_id=entry_id)
+        mine.add(purpose)
     last = _last_events(uow, survivor)
     for purpose in sorted(mine & set(last)):
         if last[purpose].action in IN_FORCE:
-            _carry(uow, survivor, last[purpose], ConsentAction.WITHDRAWN, revision)
+            _carry(uow, recording, survivor, last[purpose], ConsentAction.WITHDRAWN, revision)
 
 
 def _last_events(uow: UnitOfWork, subject_id: str) -> dict[str, ConsentEvent]:
@@ -92,7 +116,12 @@ def _last_events(uow: UnitOfWork, subject_id: str) -> dict[str, ConsentEvent]:
 
 
 def _carry(
-    uow: UnitOfWork, survivor: str, of: ConsentEvent, action: ConsentAction, revision: str
+    uow: UnitOfWork,
+    recording: Recording,
+    survivor: str,
+    of: ConsentEvent,
+    action: ConsentAction,
+    revision: str,
 ) -> None:
     """Append, for the survivor, an event that ends the purpose in the words of an earlier one."""
     event = replace(
@@ -106,9 +135,11 @@ def _carry(
         explicit=False,
         recorded_by=uow.actor.name,
         carries=of.event_id,
+        recorded_at=None,
+        attachment=None,
+        follows=None,
         entry_id="",
         ordinal=0,
     )
     words = store.shown_in(uow.session, event.notice, event.notice_version, event.language)
-    entry_id = uow.record(recorded(event), evidence_of(event, words.text))
-    store.append(uow.session, replace(event, entry_id=entry_id))
+    recording.append_many(uow, [(event, words)])

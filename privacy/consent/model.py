@@ -3,25 +3,101 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from enum import StrEnum
-from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Final
 
-from policies.decision import ConsentFact, Facts, PurposeRule, consent_expiry
-from policies.errors import Conflict, Forbidden, InvalidInput
+from policies.consent_history import Word, live_at
+from policies.decision import ConsentFact, PurposeRule, consent_expiry
 from policies.register.model import NoticeRevision, Purpose, Register
 from policies.vocabulary import (
     ConsentAction,
-    ConsentChannel,
-    EventTag,
     LegalBasis,
-    RetentionClass,
+    SaidBy,
 )
 from privacy.clock import rfc3339
-from privacy.events import Event, Json
+from privacy.consent.announcements import (
+    RECORDED,
+    ConsentExpired,
+    ConsentGiven,
+    ConsentInvalidated,
+    ConsentRecorded,
+    ConsentRefused,
+    ConsentRenewed,
+    ConsentRequested,
+    ConsentRevoked,
+    ConsentWithdrawn,
+    ObjectionLifted,
+    ObjectionMade,
+    OnPurpose,
+    RegisterPublished,
+)
+from privacy.consent.refusals import (
+    DeceasedPerson,
+    GuardianNeeded,
+    NotByConsent,
+    NothingToWithdraw,
+    NotOpenToObjection,
+    PurposeNotOfApplication,
+    StaleNotice,
+    StateUnreadable,
+    UnknownLanguage,
+    UnknownPurpose,
+)
+from privacy.consent.values import (
+    NOBODY,
+    OWN_VOICE,
+    TYPED_BY_THE_PERSON,
+    Act,
+    ConsentEvent,
+    Objection,
+    Shown,
+    Sighting,
+    State,
+    Voice,
+    said_otherwise,
+)
+from privacy.events import Json
+
+#: What is told, refused and held stands in files of its own and is imported from here.
+__all__ = [
+    "NOBODY",
+    "OWN_VOICE",
+    "RECORDED",
+    "TYPED_BY_THE_PERSON",
+    "Act",
+    "ConsentEvent",
+    "ConsentExpired",
+    "ConsentGiven",
+    "ConsentInvalidated",
+    "ConsentRecorded",
+    "ConsentRefused",
+    "ConsentRenewed",
+    "ConsentRequested",
+    "ConsentRevoked",
+    "ConsentWithdrawn",
+    "DeceasedPerson",
+    "GuardianNeeded",
+    "NotByConsent",
+    "NotOpenToObjection",
+    "NothingToWithdraw",
+    "Objection",
+    "ObjectionLifted",
+    "ObjectionMade",
+    "OnPurpose",
+    "PurposeNotOfApplication",
+    "RegisterPublished",
+    "Shown",
+    "Sighting",
+    "StaleNotice",
+    "State",
+    "StateUnreadable",
+    "UnknownLanguage",
+    "UnknownPurpose",
+    "Voice",
+    "said_otherwise",
+]
 
 IN_FORCE: Final = frozenset({ConsentAction.GIVEN, ConsentAction.RENEWED})
 
@@ -32,185 +108,6 @@ _OPEN_TO_OBJECTION: Final = frozenset(
 
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
-
-
-class UnknownPurpose(InvalidInput):
-    """The register has no purpose of that name."""
-
-    code = "unknown-purpose"
-
-
-class NotByConsent(InvalidInput):
-    """The purpose rests on another legal basis, or may not rest on consent alone."""
-
-    code = "not-by-consent"
-
-
-class UnknownLanguage(InvalidInput):
-    """The notice was never published in that language, so nobody can have read it."""
-
-    code = "unknown-language"
-
-
-class StaleNotice(Conflict):
-    """The notice named is not the one in force: the person saw other words."""
-
-    code = "stale-notice"
-
-
-class GuardianNeeded(Conflict):
-    """The person is below the age of consent. Source: GDPR Art. 8(1); LOPDGDD Art. 7(2)."""
-
-    code = "guardian-needed"
-
-
-class NothingToWithdraw(Conflict):
-    """There is no consent in force; nothing is recorded."""
-
-    code = "nothing-to-withdraw"
-
-
-class NotOpenToObjection(InvalidInput):
-    """The purpose rests on a contract or a legal duty. Source: GDPR Art. 21(1)."""
-
-    code = "not-open-to-objection"
-
-
-class PurposeNotOfApplication(Forbidden):
-    """The application was not registered for this purpose."""
-
-    code = "purpose-not-of-application"
-
-
-class StateUnreadable(Exception):
-    """What is stored of a person cannot be read: whoever decides must deny."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The exact words that the person was shown.
-
-    Attributes:
-        notice: id of the notice.
-        version: of its revision.
-        digest: of that revision in all its languages.
-        language: BCP 47.
-        text: Markdown, exactly as published.
-    """
-
-    notice: str
-    version: int
-    digest: str
-    language: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Who said it, when and how.
-
-    Attributes:
-        event_id: 32 hexadecimal digits, random.
-        subject_id: the person.
-        purpose: id in the register.
-        at: aware UTC.
-        channel: by which way the person's word reached us.
-        recorded_by: the name of the actor who wrote it down.
-        register_revision: digest of the register in force.
-    """
-
-    event_id: str
-    subject_id: str
-    purpose: str
-    at: datetime
-    channel: ConsentChannel
-    recorded_by: str
-    register_revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentEvent:
-    """One thing a person said about one purpose; never changed afterwards.
-
-    Attributes:
-        event_id: 32 hexadecimal digits.
-        expires_at: aware UTC, half-open; None for what is no grant.
-        explicit: said by an express statement. Source: GDPR Art. 9(2)(a).
-        carries: the event whose word this carries on, since two subjects turned out to be one
-            person; None for what the person said here and now.
-        entry_id: its entry in the audit log; empty until recorded.
-        ordinal: its place among all events; 0 until recorded.
-    """
-
-    event_id: str
-    subject_id: str
-    purpose: str
-    action: ConsentAction
-    at: datetime
-    notice: str
-    notice_version: int
-    notice_digest: str
-    language: str
-    channel: ConsentChannel
-    register_revision: str
-    expires_at: datetime | None
-    explicit: bool
-    recorded_by: str
-    carries: str | None = None
-    entry_id: str = ""
-    ordinal: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Objection:
-    """A person's objection in force. Source: GDPR Art. 21; LOPDGDD Art. 18."""
-
-    subject_id: str
-    purpose: str
-    since: datetime
-    entry_id: str
-
-
-#: Channels in which nobody of ours took the person's word: who typed an address may be anybody.
-TYPED_BY_THE_PERSON: Final = frozenset({ConsentChannel.WEB, ConsentChannel.APP, ConsentChannel.API})
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The last word of one person on one purpose.
-
-    Attributes:
-        consent: the last event's essentials, or None where the person has said nothing.
-        event_id: that event's id.
-        objected_since: aware UTC; None where no objection is in force.
-    """
-
-    purpose: str
-    consent: ConsentFact | None = None
-    event_id: str | None = None
-    objected_since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What one read tells of a person and a purpose.
-
-    Attributes:
-        subject_id: None where nobody is known by that name.
-        event_id: the consent event behind `facts.consent`.
-    """
-
-    subject_id: str | None
-    event_id: str | None
-    facts: Facts
-
-
-#: Nobody: what is read where a name leads to no person.
-NOBODY: Final = Sighting(
-    subject_id=None,
-    event_id=None,
-    facts=Facts(known=False, restricted=False, blocked=False, objected=False, consent=None),
-)
 
 
 def is_id(text: str) -> bool:
@@ -258,8 +155,9 @@ def purpose_rule(register: Register, purpose_id: str) -> PurposeRule | None:
     purpose = register.purpose(purpose_id)
     if purpose is None or _forbidden_on_consent(purpose):
         return None
-    last_material = register.notices[purpose.notice].last_material_version()
-    if last_material is None:
+    notice = register.notices[purpose.notice]
+    last_material, current = notice.last_material_version(), notice.current
+    if last_material is None or current is None:
         return None
     by_consent = purpose.legal_basis is LegalBasis.CONSENT
     return PurposeRule(
@@ -270,6 +168,12 @@ def purpose_rule(register: Register, purpose_id: str) -> PurposeRule | None:
         explicit=purpose.explicit,
         solely_automated=purpose.solely_automated,
         direct_marketing=purpose.direct_marketing,
+        categories=purpose.data_categories,
+        obligations=purpose.obligations,
+        notice=purpose.notice,
+        notice_version=current.version,
+        keep_months=register.retention[purpose.retention].period,
+        keep_from=register.retention[purpose.retention].starts.value,
     )
 
 
@@ -373,6 +277,94 @@ def withdrawing(act: Act, latest: ConsentFact | None, words: Shown) -> ConsentEv
     return _event(act, ConsentAction.WITHDRAWN, words)
 
 
+def renewing(given: ConsentEvent, renewed: str) -> ConsentEvent:
+    """A consent given again before the one it follows ended."""
+    return replace(given, action=ConsentAction.RENEWED, follows=renewed)
+
+
+def asking(act: Act, words: Shown) -> ConsentEvent:
+    """A consent asked for; it moves nothing. Source: AEPD cookie guide (2024) s. 3.2.8."""
+    asked = _event(act, ConsentAction.REQUESTED, words)
+    return replace(asked, said_by=SaidBy.CONTROLLER)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a consent ends without the person's word.
+
+    Attributes:
+        action: `EXPIRED`, `REVOKED` or `INVALIDATED`.
+        said_by: the clock, or the controller.
+        by: the name of the actor who writes it down.
+        reason: in words; empty where the clock ends it.
+    """
+
+    action: ConsentAction
+    said_by: SaidBy
+    by: str
+    reason: str = ""
+
+
+def ending(
+    given: ConsentEvent,
+    how: Ending,
+    *,
+    event_id: str,
+    subject_id: str,
+    now: datetime,
+    register_revision: str,
+) -> ConsentEvent:
+    """The end of a consent, in the words under which it was given.
+
+    By the clock it is dated at the end of the term, whenever it is written down.
+
+    Args:
+        given: the consent in force.
+        how: what ends it.
+        event_id: new.
+        subject_id: the person; another id than the consent's where it was said under an alias.
+        now: aware.
+        register_revision: digest of the register in force.
+    """
+    by_clock = how.said_by is SaidBy.CLOCK and given.expires_at is not None
+    return replace(
+        given,
+        event_id=event_id,
+        subject_id=subject_id,
+        action=how.action,
+        at=given.expires_at or now if by_clock else now,
+        recorded_at=now if by_clock else None,
+        register_revision=register_revision,
+        expires_at=None,
+        explicit=False,
+        recorded_by=how.by,
+        carries=None,
+        said_by=how.said_by,
+        attachment=None,
+        follows=given.event_id,
+        entry_id="",
+        ordinal=0,
+        reason=how.reason,
+    )
+
+
+def said_live(event: ConsentEvent, stood: Word | None, now: datetime) -> ConsentEvent:
+    """The event as it is recorded now, after everything that stood before.
+
+    What was said earlier (an import, the end of a term) carries its own `recorded_at` and keeps
+    its instant; a request moves nothing.
+
+    Args:
+        event: new.
+        stood: what the person's state on the purpose stands on.
+        now: aware; the transaction's instant.
+    """
+    if event.recorded_at is not None or event.action is ConsentAction.REQUESTED:
+        return event
+    at = live_at(event.action, now, stood.fact if stood else None)
+    return event if at == event.at else replace(event, at=at, recorded_at=now)
+
+
 def _event(
     act: Act,
     action: ConsentAction,
@@ -396,76 +388,14 @@ def _event(
         expires_at=expires_at,
         explicit=explicit,
         recorded_by=act.recorded_by,
+        said_by=act.said_by,
+        recorded_at=act.recorded_at,
+        attachment=act.attachment,
     )
 
 
 def _forbidden_on_consent(purpose: Purpose) -> bool:
     return purpose.special_aim and purpose.legal_basis is LegalBasis.CONSENT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OnPurpose(Event):
-    """Something about one person and one purpose."""
-
-    retention: ClassVar[RetentionClass] = RetentionClass.CONSENT_EVIDENCE
-    purpose: str
-    register_revision: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentGiven(_OnPurpose):
-    """A person consented."""
-
-    tag: ClassVar[EventTag] = EventTag.CONSENT_CONSENT_GIVEN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentRefused(_OnPurpose):
-    """A person refused."""
-
-    tag: ClassVar[EventTag] = EventTag.CONSENT_CONSENT_REFUSED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentWithdrawn(_OnPurpose):
-    """A person withdrew."""
-
-    tag: ClassVar[EventTag] = EventTag.CONSENT_CONSENT_WITHDRAWN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectionMade(_OnPurpose):
-    """A person objected to a purpose. Source: GDPR Art. 21."""
-
-    tag: ClassVar[EventTag] = EventTag.CONSENT_OBJECTION_MADE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectionLifted(_OnPurpose):
-    """A person took their objection back, or consented expressly after it."""
-
-    tag: ClassVar[EventTag] = EventTag.CONSENT_OBJECTION_LIFTED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterPublished(Event):
-    """A revision of the register came into force; the evidence names its notices."""
-
-    tag: ClassVar[EventTag] = EventTag.REGISTER_REVISION_PUBLISHED
-    retention: ClassVar[RetentionClass] = RetentionClass.CONSENT_EVIDENCE
-    register_revision: str
-
-
-ConsentRecorded = ConsentGiven | ConsentRefused | ConsentWithdrawn
-
-RECORDED: Final[Mapping[ConsentAction, type[ConsentRecorded]]] = MappingProxyType(
-    {
-        ConsentAction.GIVEN: ConsentGiven,
-        ConsentAction.REFUSED: ConsentRefused,
-        ConsentAction.WITHDRAWN: ConsentWithdrawn,
-    }
-)
-"""Which entry of the audit log each action is recorded as."""
 
 
 def recorded(event: ConsentEvent) -> ConsentRecorded:
@@ -494,4 +424,15 @@ def evidence_of(event: ConsentEvent, text: str) -> dict[str, Json]:
         "expires_at": rfc3339(event.expires_at) if event.expires_at else None,
         "recorded_by": event.recorded_by,
     }
-    return evidence | ({"carries": event.carries} if event.carries else {})
+    # What came later stands only where it says something, so entries made before read the same.
+    later: dict[str, Json] = {
+        "carries": event.carries,
+        "said_by": event.said_by.value if event.said_by is not SaidBy.PERSON else None,
+        # The entry's own instant is the one at which it was written down.
+        "at": rfc3339(event.at) if event.recorded_at else None,
+        "recorded_at": rfc3339(event.recorded_at) if event.recorded_at else None,
+        "attachment": event.attachment,
+        "follows": event.follows,
+        "reason": event.reason or None,
+    }
+    return evidence | {name: value for name, value in later.items() if value is not None}

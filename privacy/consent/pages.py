@@ -7,26 +7,26 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask import session as session_cookie
 from flask_babel import gettext
-from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
 from policies.errors import NotFound
-from policies.register.model import Purpose, Register
-from policies.vocabulary import ConsentChannel, Scope
+from policies.register.model import Purpose
+from policies.vocabulary import Scope
 from privacy.consent import words
-from privacy.consent.acknowledgements import Acknowledgement, Acknowledgements
+from privacy.consent.group_words import cards
+from privacy.consent.marketing import Marketing
 from privacy.consent.model import (
-    ConsentEvent,
     GuardianNeeded,
     NothingToWithdraw,
     StaleNotice,
+    UnknownPurpose,
     known_purpose,
 )
-from privacy.consent.notice_html import notice_title
-from privacy.consent.schemas import DecisionForm
+from privacy.consent.portal_answers import answer, answer_for_all
+from privacy.consent.schemas import DecisionForm, GroupForm
 from privacy.consent.service import Consents, purposes_by_basis
 from privacy.http import current_actor, load, requires
-from privacy.unit_of_work import Runtime, UnitOfWork
+from privacy.unit_of_work import Runtime
 
 #: Where the session cookie keeps what has just been done, until the page has said it.
 DONE = "consent-done"
@@ -34,6 +34,10 @@ DONE = "consent-done"
 #: What takes back a change at once. A withdrawn or refused consent is given again only on its
 #: card, beside its notice: a consent is never one careless click on a banner.
 UNDO = {"grant": "withdraw", "object": "lift-objection", "lift-objection": "object"}
+
+
+#: A page that says why nothing was recorded, with its status.
+Refused = tuple[str, int]
 
 
 def person() -> str:
@@ -48,71 +52,71 @@ def person() -> str:
     return subject_id
 
 
-def blueprint(runtime: Runtime, consents: Consents) -> Blueprint:
-    """Return the pages of the privacy centre."""
-    routes = Blueprint("consent_pages", __name__)
-    register = consents.register
+class _Centre:
+    """The page of the privacy centre."""
 
-    def centre_page(errors: list[tuple[str, str]] | None = None) -> str:
-        subject_id = person()
-        now = runtime.clock()
-        with runtime.snapshot() as session:
-            states = consents.current(session, subject_id)
-            minor = consents.is_minor(session, subject_id, now)
+    def __init__(self, runtime: Runtime, consents: Consents) -> None:
+        self._runtime = runtime
+        self._consents = consents
 
-        def cards(purposes: list[Purpose]) -> list[words.Card]:
-            made = (
-                words.card_of(
-                    register,
-                    purpose,
-                    states[purpose.id],
-                    now,
-                    action_url=url_for(
-                        ".decide", language=words.notice_language(purpose, register)
-                    ),
-                )
-                for purpose in purposes
-            )
-            return [card for card in made if card]
-
+    def page(self, errors: list[tuple[str, str]] | None = None) -> str:
+        """Everything about the person, with what a form of it got wrong."""
+        subject_id, now, register = person(), self._runtime.clock(), self._consents.register
+        with self._runtime.snapshot() as session:
+            states = self._consents.current(session, subject_id)
+            minor = self._consents.is_minor(session, subject_id, now)
         decided, others = purposes_by_basis(register)
         return render_template(
             "consent/centre.html",
-            decided=cards(decided),
-            others=cards(others),
+            decided=cards(register, decided, states, now, addresses=_addresses),
+            others=cards(register, others, states, now, addresses=_addresses),
             errors=errors,
             done=session_cookie.pop(DONE, None),
             guardian_words=words.guardian_words(register) if minor else None,
         )
 
+    def refused(self, name: str, title: str, error: StaleNotice | GuardianNeeded) -> Refused:
+        """The page again, with why nothing was recorded."""
+        if isinstance(error, StaleNotice):
+            return self.page(errors=[(name, _stale_words(title))]), 409
+        return self.page(errors=[(name, words.guardian_words(self._consents.register))]), 409
+
+
+def _addresses(language: str) -> tuple[str, str]:
+    """Where the form of one purpose goes, and that of a group, whose notice is in a language."""
+    return (
+        url_for("consent_pages.decide", language=language),
+        url_for("consent_pages.decide_all", language=language),
+    )
+
+
+def blueprint(runtime: Runtime, consents: Consents, marketing: Marketing) -> Blueprint:
+    """Return the pages of the privacy centre."""
+    routes = Blueprint("consent_pages", __name__)
+    register = consents.register
+    whole = _Centre(runtime, consents)
+
     @routes.get("/privacy")
     @requires(Scope.SIGNED_IN)
     def centre() -> str:
         """Everything the company does with the person's data, purpose by purpose."""
-        return centre_page()
+        return whole.page()
 
     @routes.post("/privacy/consents")
     @requires(Scope.SIGNED_IN)
-    def decide() -> BaseResponse | tuple[str, int]:
+    def decide() -> BaseResponse | Refused:
         """Change one purpose."""
         subject_id = person()
-        form: dict[str, Any] = load(
-            DecisionForm(), {**request.args.to_dict(), **request.form.to_dict()}
-        )
+        form = _form(DecisionForm())
         purpose, action = known_purpose(register, form["purpose"]), form["action"]
         title = words.in_language(purpose.title)
         try:
             with runtime.unit_of_work(current_actor()) as uow:
-                _apply(consents, uow, subject_id, purpose, form)
-        except StaleNotice:
-            message = gettext(
-                "El aviso de «%(title)s» ha cambiado y no hemos guardado nada. "
-                "Léelo de nuevo y decide.",
-                title=title,
-            )
-            return centre_page(errors=[(purpose.id, message)]), 409
-        except GuardianNeeded:
-            return centre_page(errors=[(purpose.id, words.guardian_words(register))]), 409
+                if action == "object" and purpose.direct_marketing:
+                    marketing.answer(uow, subject_id, purpose, words.language())
+                answer(consents, uow, subject_id, purpose, form)
+        except (StaleNotice, GuardianNeeded) as error:
+            return whole.refused(purpose.id, title, error)
         except NothingToWithdraw:
             text = gettext("No había nada que retirar: %(title)s.", title=title)
             session_cookie[DONE] = {"purpose": purpose.id, "kind": "info", "text": text}
@@ -120,104 +124,43 @@ def blueprint(runtime: Runtime, consents: Consents) -> Blueprint:
             session_cookie[DONE] = _done(purpose, action, title, form)
         return redirect(url_for(".centre", _anchor="done"), code=303)
 
-    @routes.get("/privacy/history")
+    @routes.post("/privacy/consents/all")
     @requires(Scope.SIGNED_IN)
-    def history() -> str:
-        """Everything the person said, newest first."""
-        with runtime.snapshot() as session:
-            events = consents.history(session, person())
-            states = consents.current(session, person())
-            acknowledged = Acknowledgements.of_person(session, person())
-        objections = [
-            (words.title_of(register, state.purpose), words.hour_words(state.objected_since))
-            for state in states.values()
-            if state.objected_since
-        ]
-        entries = [_entry(event) for event in reversed(events)]
-        return render_template(
-            "consent/history.html",
-            entries=entries,
-            objections=objections,
-            acknowledged=[_acknowledged(register, each) for each in reversed(acknowledged)],
-        )
-
-    def _entry(event: ConsentEvent) -> tuple[str, str, Markup]:
-        title = words.title_of(register, event.purpose)
-        address = url_for("consent_receipts.receipt", event_id=event.event_id)
-        how = gettext(
-            "%(channel)s, con la versión %(version)s del aviso",
-            channel=words.channel_words(event.channel),
-            version=event.notice_version,
-        )
-        if event.carries:
-            how = gettext("Al unir tus direcciones en una cuenta sigue valiendo lo que ya dijiste")
-        detail = Markup(
-            '{}. <a class="nowrap" href="{}">{}<span class="visually-hidden">: {}</span></a>'
-        ).format(
-            how,
-            address,
-            gettext("Ver el recibo"),
-            title,
-        )
-        return words.hour_words(event.at), words.event_words(event.action, title), detail
+    def decide_all() -> BaseResponse | Refused:
+        """Answer for every channel or partner of a purpose: an event for each, all or none."""
+        subject_id = person()
+        form = _form(GroupForm())
+        group = register.groups.get(form["purpose"])
+        if group is None:
+            raise UnknownPurpose("the register has no such purpose", field="purpose")
+        title = words.in_language(group.title)
+        try:
+            with runtime.unit_of_work(current_actor()) as uow:
+                changed = answer_for_all(consents, uow, subject_id, group.units, form)
+        except (StaleNotice, GuardianNeeded) as error:
+            return whole.refused(group.id, title, error)
+        text = words.done_words(form["action"], title)
+        if not changed:
+            text = gettext("No había nada que cambiar: %(title)s.", title=title)
+        kind = "success" if changed else "info"
+        session_cookie[DONE] = {"purpose": group.id, "kind": kind, "text": text}
+        return redirect(url_for(".centre", _anchor="done"), code=303)
 
     return routes
 
 
-def _acknowledged(register: Register, made: Acknowledgement) -> tuple[str, str, Markup]:
-    revision = register.revision_of(made.notice, made.version)
-    name = notice_title(revision, made.language) if revision else made.notice
-    detail = Markup('<a href="{}">{}<span class="visually-hidden">: {}</span></a>').format(
-        url_for("notice_pages.notice_version", notice_id=made.notice, version=made.version),
-        gettext("Leer la versión %(version)s", version=made.version),
-        name,
+def _form(schema: DecisionForm) -> dict[str, Any]:
+    loaded: dict[str, Any] = load(schema, {**request.args.to_dict(), **request.form.to_dict()})
+    return loaded
+
+
+def _stale_words(title: str) -> str:
+    return str(
+        gettext(
+            "El aviso de «%(title)s» ha cambiado y no hemos guardado nada. Léelo de nuevo y decide.",
+            title=title,
+        )
     )
-    return words.hour_words(made.at), words.acknowledged_words(made.manner, name), detail
-
-
-def _apply(
-    consents: Consents,
-    uow: UnitOfWork,
-    subject_id: str,
-    purpose: Purpose,
-    form: dict[str, Any],
-) -> None:
-    version, language, channel = form["notice_version"], form["language"], ConsentChannel.WEB
-    match form["action"]:
-        case "grant":
-            consents.give(
-                uow,
-                subject_id,
-                purpose.id,
-                notice_version=version,
-                language=language,
-                channel=channel,
-                explicit=True,  # the button of this one purpose, beside its notice
-            )
-        case "refuse":
-            consents.refuse(
-                uow,
-                subject_id,
-                purpose.id,
-                notice_version=version,
-                language=language,
-                channel=channel,
-            )
-        case "withdraw":
-            consents.withdraw(
-                uow,
-                subject_id,
-                purpose.id,
-                notice_version=version,
-                language=language,
-                channel=channel,
-            )
-        case "object":
-            consents.object_to(uow, subject_id, purpose.id, channel=channel)
-            uow.commit()
-        case _:
-            consents.lift_objection(uow, subject_id, purpose.id)
-            uow.commit()
 
 
 def _done(purpose: Purpose, action: str, title: str, form: dict[str, Any]) -> dict[str, Any]:
@@ -227,6 +170,8 @@ def _done(purpose: Purpose, action: str, title: str, form: dict[str, Any]) -> di
         "kind": "success",
         "text": words.done_words(action, title),
     }
+    if action == "object" and purpose.direct_marketing:
+        message["text"] += " " + words.exclusion_words()
     if action in UNDO:
         message |= {
             "undo_url": url_for(".decide", language=form["language"]),

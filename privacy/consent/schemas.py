@@ -16,6 +16,7 @@ from privacy.keys.blind_index import MAX_PHONE_LENGTH, IdentifierKind
 MAX_NAME = 64
 MAX_PSEUDONYM = 64
 MAX_EMAIL = 320
+MAX_LANGUAGE = 16
 
 #: What an application may say that a person did; the rest of the vocabulary is our own doing.
 SAID = (ConsentAction.GIVEN, ConsentAction.REFUSED, ConsentAction.WITHDRAWN)
@@ -116,7 +117,7 @@ class ConsentRequest(Schema):
     )
     language = fields.String(
         load_default=None,
-        validate=_name(16),
+        validate=_name(MAX_LANGUAGE),
         metadata={"description": "In which the notice was shown. Needed unless withdrawn."},
     )
     channel = fields.Enum(
@@ -156,6 +157,13 @@ class ConsentAnswer(Schema):
         required=True, metadata={"description": "The calling application's pseudonym."}
     )
     receipt = fields.String(required=True, metadata={"description": "Where the receipt is."})
+    pending = fields.String(
+        validate=validate.Equal("confirmation"),
+        metadata={
+            "description": "The person was written to, and consents with the link in that mail; "
+            "the event is the request. Left out where nothing is to be confirmed."
+        },
+    )
     log = fields.String(required=True, validate=validate.OneOf(("pending", "logged")))
 
 
@@ -241,7 +249,15 @@ class DecisionForm(Schema):
     purpose = fields.String(required=True, validate=_name())
     action = fields.String(
         required=True,
-        validate=validate.OneOf(("grant", "refuse", "withdraw", "object", "lift-objection")),
+        validate=validate.OneOf(
+            ("grant", "refuse", "withdraw", "renew", "object", "lift-objection")
+        ),
     )
     notice_version = fields.Integer(load_default=0, validate=validate.Range(0, MAX_VERSION))
     language = fields.String(load_default="", validate=validate.Length(max=16))
+
+
+class GroupForm(DecisionForm):
+    """What the buttons for every channel or partner of a purpose send."""
+
+    action = fields.String(required=True, validate=validate.OneOf(("grant", "refuse", "withdraw")))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask_babel import format_date, format_datetime, gettext, ngettext
+from babel import Locale
+from flask_babel import format_date, format_datetime, get_locale, gettext, ngettext
 from markupsafe import Markup
 
-from policies.register.model import Localized, Purpose, Register
-from policies.vocabulary import ConsentAction, ConsentChannel, LegalBasis
+from policies.register.model import Localized, Purpose, Recipient, Register
+from policies.vocabulary import ConsentAction, ConsentChannel, LegalBasis, SaidBy
 from privacy.consent.acknowledgements import Manner
 from privacy.consent.model import (
-    ConsentEvent,
     State,
     Status,
     may_object,
@@ -47,6 +47,10 @@ class Card:
     can_withdraw: bool
     action_url: str
     history_url: str | None
+    frequency: str | None = None
+    said_words: str | None = None
+    receipt_url: str | None = None
+    can_renew: bool = False
 
 
 def _(message: str, **values: object) -> str:
@@ -108,15 +112,12 @@ def card_of(
         title=in_language(purpose.title),
         summary=in_language(purpose.summary),
         categories=[in_language(register.categories[c].title) for c in purpose.data_categories],
-        recipients=[
-            f"{register.recipients[r].name} ({in_language(register.recipients[r].title)})"
-            for r in purpose.recipients
-        ],
+        recipients=[recipient_words(register.recipients[r]) for r in purpose.recipients],
         state=shown,
         state_words=_state_words(purpose, state, status),
         since=hour_words(since) if since else None,
         until_words=_until_words(register, purpose, state, status, now),
-        basis_words=_basis_words(purpose.legal_basis),
+        basis_words=basis_words(purpose.legal_basis),
         notice_html=render_notice(
             notice.texts[notice_language(purpose, register)], below=CARD_LEVEL
         ),
@@ -125,8 +126,40 @@ def card_of(
         can_grant=asked or shown == "objected",
         can_withdraw=shown == "given" or (shown == "basis" and may_object(purpose)),
         action_url=action_url,
-        history_url="/privacy/history" if state.consent else None,
+        history_url=f"/privacy/history?purpose={purpose.id}" if state.consent else None,
+        frequency=in_language(purpose.frequency) if purpose.frequency else None,
+        said_words=_said(state),
+        receipt_url=f"/privacy/receipts/{state.event_id}" if state.event_id else None,
+        can_renew=shown == "given" and ends_soon(state, now),
     )
+
+
+def _said(state: State) -> str | None:
+    """Whose word stands, where it is not the person's own click."""
+    if state.consent is None or state.consent.said_by is SaidBy.PERSON:
+        return None
+    return said_words(state.consent.said_by)
+
+
+def ends_soon(state: State, now: datetime) -> bool:
+    """Whether a consent ends by the clock within a month."""
+    return (
+        state.consent is not None
+        and state.consent.expires_at is not None
+        and state.consent.expires_at - now < SOON
+    )
+
+
+def country_words(code: str) -> str:
+    """A country's name; the code where Babel knows none."""
+    locale = get_locale() or Locale("es")
+    return str(locale.territories.get(code, code))
+
+
+def recipient_words(recipient: Recipient) -> str:
+    """Who receives the data, for what, and where."""
+    title, country = in_language(recipient.title), country_words(recipient.country)
+    return f"{recipient.name} ({title}, {country})"
 
 
 def _card_state(status: Status, state: State) -> str:
@@ -158,6 +191,10 @@ def _state_words(purpose: Purpose, state: State, status: Status) -> str:
         return _("Lo aceptaste el %(date)s, sin tener edad para hacerlo: no vale", date=day)
     if status is Status.EXPIRED and state.consent.expires_at:
         return _("Caducó el %(date)s", date=day_words(state.consent.expires_at))
+    if status is Status.NONE and state.consent.action is ConsentAction.REVOKED:
+        return _("La empresa dejó de usarlo el %(date)s", date=day)
+    if status is Status.NONE and state.consent.action is ConsentAction.INVALIDATED:
+        return _("Anulado el %(date)s: no se pidió como manda la ley", date=day)
     words = {
         Status.GIVEN: _("Aceptado el %(date)s", date=day),
         Status.REFUSED: _("Rechazado el %(date)s", date=day),
@@ -184,7 +221,8 @@ def _until_words(
     return f"{expiry} {kept}"
 
 
-def _basis_words(basis: LegalBasis) -> str:
+def basis_words(basis: LegalBasis) -> str:
+    """Why a purpose is lawful."""
     words = {
         LegalBasis.CONSENT: _("Porque tú lo decides (RGPD, artículo 6.1.a)"),
         LegalBasis.CONTRACT: _(
@@ -201,13 +239,41 @@ def _basis_words(basis: LegalBasis) -> str:
 
 
 def event_words(action: ConsentAction, title: str) -> str:
-    """What the person did, in one line."""
-    words = {
+    """What happened, in one line, whoever did it."""
+    return {
+        ConsentAction.REQUESTED: _("Te preguntamos: %(title)s", title=title),
         ConsentAction.GIVEN: _("Aceptaste: %(title)s", title=title),
         ConsentAction.REFUSED: _("Rechazaste: %(title)s", title=title),
         ConsentAction.WITHDRAWN: _("Retiraste: %(title)s", title=title),
+        ConsentAction.RENEWED: _("Renovaste: %(title)s", title=title),
+        ConsentAction.EXPIRED: _("Caducó: %(title)s", title=title),
+        ConsentAction.REVOKED: _("La empresa dejó de usarlo: %(title)s", title=title),
+        ConsentAction.INVALIDATED: _("Se anuló porque no era válido: %(title)s", title=title),
+    }[action]
+
+
+def for_another_words(action: ConsentAction, title: str) -> str:
+    """What happened, in one line, where somebody else said it for the person."""
+    words = {
+        ConsentAction.GIVEN: _("Aceptado por ti: %(title)s", title=title),
+        ConsentAction.REFUSED: _("Rechazado por ti: %(title)s", title=title),
+        ConsentAction.WITHDRAWN: _("Retirado por ti: %(title)s", title=title),
+        ConsentAction.RENEWED: _("Renovado por ti: %(title)s", title=title),
     }
-    return words.get(action, title)
+    return words.get(action) or event_words(action, title)
+
+
+def said_words(said_by: SaidBy) -> str:
+    """Whose word an event is."""
+    return {
+        SaidBy.PERSON: _("Tú"),
+        SaidBy.GUARDIAN: _("Quien tiene tu patria potestad o tu tutela"),
+        SaidBy.REPRESENTATIVE: _("Quien te representa"),
+        SaidBy.STAFF: _("Tú, y lo anotó una persona de la empresa"),
+        SaidBy.IMPORT: _("Tú, en un sistema anterior"),
+        SaidBy.CONTROLLER: _("La empresa"),
+        SaidBy.CLOCK: _("Nadie: se cumplió el plazo"),
+    }[said_by]
 
 
 def acknowledged_words(manner: Manner, title: str) -> str:
@@ -220,13 +286,20 @@ def acknowledged_words(manner: Manner, title: str) -> str:
 
 def guardian_words(register: Register) -> str:
     """Why somebody so young cannot accept alone, and whom to ask."""
-    controller = register.controller
     return _(
         "Tienes menos de %(age)s años, así que tu madre, tu padre o quien tenga tu tutela "
-        "tiene que aceptarlo por ti. Pídele que nos escriba a %(email)s. "
+        "tiene que aceptarlo por ti. Invita a esa persona desde tu centro de privacidad, en «Quién decide por ti». "
         "Decir que no, o retirar lo que se aceptó, puedes hacerlo siempre tú.",
-        age=controller.age_of_consent,
-        email=controller.privacy_email,
+        age=register.controller.age_of_consent,
+    )
+
+
+def exclusion_words() -> str:
+    """How to get no marketing from anybody. Source: LOPDGDD Art. 23.3."""
+    return _(
+        "Si no quieres publicidad de ninguna empresa, existe además la Lista Robinson. La Agencia "
+        "Española de Protección de Datos publica los sistemas de exclusión que hay, en "
+        "www.aepd.es."
     )
 
 
@@ -240,29 +313,8 @@ def channel_words(channel: ConsentChannel) -> str:
         ConsentChannel.STORE: _("En la tienda"),
         ConsentChannel.POST: _("Por correo postal"),
         ConsentChannel.IMPORT: _("Traído de un sistema anterior"),
+        ConsentChannel.BROWSER_SIGNAL: _("Con la señal de tu navegador"),
     }[channel]
-
-
-def receipt_rows(event: ConsentEvent, title: str) -> list[tuple[str, str]]:
-    """The facts of a receipt, as (name, value)."""
-    rows = [
-        (_("Finalidad"), title),
-        (_("Qué dijiste"), event_words(event.action, title)),
-        (_("Cuándo"), hour_words(event.at)),
-        (_("Cómo"), channel_words(event.channel)),
-        (
-            _("Aviso"),
-            _(
-                "%(notice)s, versión %(version)s (%(language)s)",
-                notice=event.notice,
-                version=event.notice_version,
-                language=event.language,
-            ),
-        ),
-    ]
-    if event.expires_at:
-        rows.append((_("Caduca"), hour_words(event.expires_at)))
-    return rows
 
 
 def done_words(action: str, title: str) -> str:
@@ -273,4 +325,5 @@ def done_words(action: str, title: str) -> str:
         "withdraw": _("Has retirado tu consentimiento: %(title)s.", title=title),
         "object": _("Te has opuesto: %(title)s.", title=title),
         "lift-objection": _("Ya no te opones: %(title)s.", title=title),
+        "renew": _("Has renovado tu consentimiento: %(title)s.", title=title),
     }[action]

@@ -50,6 +50,10 @@ ALTERED = [
     ("expires_at", "NULL"),
     ("explicit", "true"),
     ("recorded_by", "'staff:carla'"),
+    ("said_by", "'guardian'"),
+    ("recorded_at", "'2027-03-04 11:00:00.000000'"),
+    ("attachment", "'00'"),
+    ("follows", "'00'"),
     ("event_id", f"'{'0' * 32}'"),
 ]
 
@@ -99,7 +103,8 @@ def test_an_added_row_is_found(world: World, event: ConsentEvent, database_url: 
         database_url,
         "INSERT INTO consent_event SELECT 9999, :added, subject_id, purpose, action, at, notice,"
         " notice_version, notice_digest, language, channel, register_revision, expires_at,"
-        " explicit, recorded_by, :entry, NULL FROM consent_event WHERE event_id = :event",
+        " explicit, recorded_by, :entry, NULL, said_by, NULL, NULL, NULL"
+        " FROM consent_event WHERE event_id = :event",
         event=event.event_id,
         added="a" * 32,
         entry="b" * 32,
@@ -160,7 +165,7 @@ def test_the_proven_erasure_of_the_evidence_is_no_finding(
     world.settle()
     verification = world.verify()
     assert verification.findings == []
-    assert verification.erased == 4
+    assert verification.erased == 5  # three words, an objection and its suppression
 
 
 def test_the_database_itself_refuses_to_alter_an_event(

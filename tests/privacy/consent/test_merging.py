@@ -122,6 +122,7 @@ def test_any_no_of_either_prevails_and_else_the_later_word(
     said_by_other = {event.event_id for event in events if event.subject_id == other.subject_id}
     assert {first.event_id, second.event_id, carried["newsletter"].carries} <= said_by_other
     assert is_sound(world)
+    world.clock.advance(days=1)
     give(world, ana, "newsletter")  # until the person chooses again
     assert reasons(world, other, "newsletter") == ["consent-given"]
     assert is_sound(world)
@@ -160,7 +161,7 @@ def test_an_objection_of_either_holds_and_ends_the_consent(
     give(world, ana, "newsletter")
     give(world, other, "analytics", version=1)
     merge(world, ana, other)
-    assert reasons(world, ana, "newsletter") == ["objected", "consent-withdrawn"]
+    assert reasons(world, ana, "newsletter") == ["objected", "suppressed", "consent-withdrawn"]
     assert reasons(world, ana, "analytics") == ["objected", "consent-withdrawn"]
     signed_in_as(world, ana)
     page = world.client.get("/privacy/history").text

@@ -79,7 +79,7 @@ def test_a_minor_cannot_grant_by_service_api_or_portal_but_can_always_say_no(
     page = press(client, "newsletter", "grant")
     assert page.status_code == 409
     assert "Tienes menos de 14 años" in page.text
-    assert "privacidad@olivarysal.example" in page.text
+    assert "en «Quién decide por ti»" in page.text
     assert counts(world) == before
     assert "Tienes menos de 14 años" in client.get("/privacy").text
     assert press(client, "newsletter", "refuse").status_code == 303

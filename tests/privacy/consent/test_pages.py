@@ -1,5 +1,6 @@
 """The privacy centre: an honest choice, the exact words, one step to take it back."""
 
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -60,13 +61,18 @@ def test_the_centre_shows_what_the_person_decides_before_what_rests_on_something
 ) -> None:
     page = world.client.get("/privacy").text
     assert re.findall(r'<article class="card consent" id="([^"]+)"', page) == [
-        *CONSENTS,
+        "newsletter",
+        "offers",
+        "recommendations",
+        "partner-advertising",
+        "partner-offers",
+        "analytics",
         "loyalty",
         "tastings",
         "orders",
         "invoices",
     ]
-    assert page.count("Aún no has decidido") == 4
+    assert page.count("Aún no has decidido") == 4 + (1 + 3) + (1 + 2)  # each group, each unit
     assert "checked" not in page
     for purpose in ("loyalty", "orders", "invoices"):
         assert forms(card(page, purpose)) == []
@@ -291,11 +297,16 @@ def test_a_receipt_can_be_read_and_downloaded_signed(world: World, ana: Person) 
     world.settle()
     page = client.get(address).text
     assert "No miramos si abres la carta" in page
-    assert "Nadie puede cambiarlo sin que se note" in page
+    assert "puede cambiar ni quitar una línea sin que se note" in page
+    assert "Correo Almendro, S.L. (España)" in page
     signed = client.get(f"{address}.jws")
     assert signed.mimetype == "application/jose"
     _header, claims = verify_jws(signed.text, published_keys(world))
-    assert "pii_principal_id" not in claims
+    assert claims["pii_principal_id"] not in (ana.subject_id, ana.pseudonym)
+    linked = client.get(f"{address}.jsonld")
+    assert linked.mimetype == "application/ld+json"
+    assert json.loads(linked.text)["@type"] == "dpv:ConsentReceipt"
+    assert client.get(f"{address}.kantara.json").get_json()["version"] == "KI-CR-v1.1.0"
     plain = client.get(f"{address}.json")
     assert plain.get_json() == claims
     assert plain.headers["Content-Disposition"].startswith("attachment")
@@ -304,7 +315,7 @@ def test_a_receipt_can_be_read_and_downloaded_signed(world: World, ana: Person) 
 def test_nobody_reads_anothers_receipt(world: World, ana: Person) -> None:
     event = give(world, ana)
     signed_in_as(world, introduce(world, "bruno@example.com"))
-    for suffix in ("", ".json", ".jws"):
+    for suffix in ("", ".json", ".jws", ".jsonld", ".kantara.json"):
         path = f"/privacy/receipts/{event.event_id}{suffix}"
         assert world.client.get(path).status_code == 404
         assert world.client.get(f"/privacy/receipts/{'z' * 32}{suffix}").status_code == 404

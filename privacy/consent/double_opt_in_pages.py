@@ -1,0 +1,80 @@
+"""`/privacy/confirm/<token>`: the page behind the mailed link; its button is the consent.
+
+Opening it changes nothing: mail programs and their guards open links, too.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, render_template
+from werkzeug.wrappers import Response as BaseResponse
+
+from policies.vocabulary import Scope
+from privacy.consent import words
+from privacy.consent.double_opt_in import Asked, ConfirmationNotValid, DoubleOptIn
+from privacy.consent.model import GuardianNeeded
+from privacy.consent.notice_html import render_notice
+from privacy.consent.service import Consents
+from privacy.http import current_actor, requires
+from privacy.unit_of_work import Runtime
+
+GONE = 410
+CONFLICT = 409
+
+
+def blueprint(runtime: Runtime, consents: Consents, double_opt_in: DoubleOptIn) -> Blueprint:
+    """Return the page and its button."""
+    routes = Blueprint("consent_double_opt_in", __name__)
+    register = consents.register
+
+    def behind(token: str) -> Asked:
+        with runtime.snapshot() as session:
+            return double_opt_in.behind_link(session, token, runtime.clock())
+
+    def gone() -> BaseResponse:
+        return make_response(render_template("consent/confirm_gone.html"), GONE)
+
+    @routes.get("/privacy/confirm/<string(maxlength=64):token>")
+    @requires(Scope.PUBLIC)
+    def ask(token: str) -> BaseResponse:
+        """Show what would be confirmed, and its words; nothing changes before the button."""
+        try:
+            asked = behind(token)
+        except ConfirmationNotValid:
+            return gone()
+        frequency = asked.purpose.frequency
+        return make_response(
+            render_template(
+                "consent/confirm.html",
+                token=token,
+                title=words.in_language(asked.purpose.title),
+                summary=words.in_language(asked.purpose.summary),
+                frequency=words.in_language(frequency) if frequency else None,
+                recipients=[register.recipients[each].name for each in asked.purpose.recipients],
+                months=asked.purpose.validity_months,
+                explicit=asked.explicit,
+                notice_html=render_notice(asked.shown.text, below=2),
+                language=asked.shown.language,
+            )
+        )
+
+    @routes.post("/privacy/confirm/<string(maxlength=64):token>")
+    @requires(Scope.PUBLIC)
+    def confirm(token: str) -> BaseResponse:
+        """Take the button as the consent."""
+        try:
+            asked = behind(token)
+            with runtime.unit_of_work(current_actor()) as uow:
+                event = double_opt_in.confirm(uow, token)
+        except ConfirmationNotValid:
+            return gone()
+        except GuardianNeeded:
+            return make_response(render_template("consent/confirm_minor.html"), CONFLICT)
+        return make_response(
+            render_template(
+                "consent/confirmed.html",
+                title=words.in_language(asked.purpose.title),
+                until=words.day_words(event.expires_at) if event.expires_at else None,
+            )
+        )
+
+    return routes

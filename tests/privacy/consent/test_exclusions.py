@@ -1,0 +1,129 @@
+"""Exclusion lists: imported whole or not at all, resumable, and checked before each marketing."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from policies.errors import InvalidInput
+from privacy.consent import exclusions as module
+from privacy.consent.exclusion_commands import group
+from privacy.consent.exclusion_files import read_lines
+from privacy.consent.exclusions import Progress
+from privacy.consent.suppression_store import ExclusionRow
+from privacy.keys.blind_index import IdentifierKind
+from privacy.subjects.identifiers import Identifier
+from tests.privacy.consent.test_suppression import reasons
+from tests.support.cast import ANA, Person, give
+from tests.support.world import World
+
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def list_file(tmp_path: Path) -> Path:
+    return tmp_path / "robinson.txt"
+
+
+def run(world: World, *arguments: str) -> Result:
+    people = world.placet.people
+    commands = group(lambda: (world.placet.runtime, people.exclusions))
+    return CliRunner().invoke(commands, list(arguments))
+
+
+def stored(world: World) -> int:
+    with world.placet.runtime.snapshot() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(ExclusionRow)) or 0
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def test_an_import_replaces_the_list_at_its_end_and_goes_on_where_it_was_killed(
+    world: World, ana: Person, list_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PORTION", 2)
+    lines = [f"p{number}@example.org" for number in range(6)]
+    list_file.write_text("\n".join([*lines, ANA.upper()]))
+    exclusions, told = world.placet.people.exclusions, list[int]()
+
+    def die(progress: Progress) -> None:
+        told.append(progress.line)
+        if progress.line == 4:
+            raise Killed
+
+    assert "excluded" not in reasons(world, ana)
+    with pytest.raises(Killed):
+        exclusions.import_file("robinson", list_file, die)
+    with world.placet.runtime.snapshot() as session:
+        assert exclusions.lists(session) == []  # not in force before its end
+    done = exclusions.import_file("robinson", list_file, lambda each: told.append(each.line))
+    assert told == [2, 4, 6, 7]
+    assert (done.addresses, done.refused) == (7, 0)
+    assert "suppressed" in reasons(world, ana)
+    again = exclusions.import_file("robinson", list_file, lambda _each: None)
+    assert (again.addresses, stored(world)) == (7, 7)  # none doubled, the old ones gone
+    give(world, ana)
+    assert reasons(world, ana) == ["consent-given"]  # LOPDGDD Art. 23.4
+    list_file.write_text("somebody.else@example.org")
+    exclusions.import_file("robinson", list_file, lambda _each: None)
+    assert stored(world) == 1
+    world.settle()
+    assert world.verify().findings == []
+
+
+@on_sqlite
+def test_the_command_tells_each_refused_line_by_number_and_never_the_address(
+    world: World, ana: Person, list_file: Path
+) -> None:
+    list_file.write_text(
+        f"nombre;correo;teléfono\nAna;{ANA};600 111 222\nX;not an address;\nY;{'ab' * 32};\n\nZ;;\n"
+    )
+    done = run(world, "import", str(list_file), "--list", "robinson", "--json")
+    assert done.exit_code == 0, done.output
+    assert "line 3: not an address\nline 4: a hash" in done.stderr
+    assert "line 6: no address and no number" in done.stderr
+    assert "@" not in done.stderr
+    answer = {"list": "robinson", "addresses": 2, "lines": 6, "refused": 3}
+    assert json.loads(done.stdout) == answer
+    assert "suppressed" in reasons(world, ana)
+    listed = run(world, "list").output
+    assert listed == "robinson  2  2026-03-03T11:00:00.000Z\n"
+    assert run(world, "drop", "robinson").exit_code == 0
+    assert "suppressed" not in reasons(world, ana)
+    assert stored(world) == 0
+    assert run(world, "drop", "robinson").exit_code == 1
+
+
+@on_sqlite
+def test_a_file_without_one_usable_line_leaves_the_list_as_it_was(
+    world: World, ana: Person, list_file: Path
+) -> None:
+    exclusions = world.placet.people.exclusions
+    list_file.write_text(ANA)
+    exclusions.import_file("robinson", list_file, lambda _each: None)
+    list_file.write_text("nothing\n")
+    with pytest.raises(InvalidInput):
+        exclusions.import_file("robinson", list_file, lambda _each: None)
+    assert "suppressed" in reasons(world, ana)
+    with pytest.raises(InvalidInput):
+        exclusions.import_file("Robinson!", list_file, lambda _each: None)
+
+
+def test_a_million_lines_pass_through_bounded_memory() -> None:
+    def lines() -> Iterator[bytes]:
+        for number in range(1_000_000):
+            yield b"x%d@example.org\n" % number
+            assert number - read < 3, "the file is read ahead of what is dealt with"
+
+    read = 0
+    kind = IdentifierKind.EMAIL
+    for line in read_lines(lines(), lambda _kind, text: Identifier(kind, text)):
+        read = line.number
+        if read == 20_000:
+            break
+    assert read == 20_000
