@@ -32,6 +32,33 @@ class UseRow(Base):
     count: Mapped[int] = mapped_column(sa.BigInteger)
 
 
+class SpooledRow(Base):
+    """A file of counts that is written; kept until the file is gone."""
+
+    __tablename__ = "decision_use_spooled"
+    __table_args__ = {"info": OPERATIONAL}  # noqa: RUF012 - SQLAlchemy's own form
+
+    name: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+
+
+def note_spooled(session: Session, name: str, waiting: Collection[str]) -> bool:
+    """Note that a file's counts are written in this transaction; tell whether they were not yet.
+
+    Args:
+        session: the caller's.
+        name: of the file.
+        waiting: the files that are still there.
+    """
+    noted = set(session.scalars(sa.select(SpooledRow.name)))
+    gone = noted.difference(waiting)
+    if gone:
+        session.execute(sa.delete(SpooledRow).where(SpooledRow.name.in_(gone)))
+    if name in noted:
+        return False
+    session.add(SpooledRow(name=name))
+    return True
+
+
 def hold_living(session: Session, subject_ids: Collection[str]) -> tuple[set[str], set[str]]:
     """Return who of these is not erased: whom we hold, and who is busy in another transaction.
 

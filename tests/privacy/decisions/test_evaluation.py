@@ -139,7 +139,7 @@ def test_an_objection_denies_and_an_erased_person_is_unknown(world: World, ana: 
             uow, ana.subject_id, "newsletter", channel=ConsentChannel.PHONE
         )
         uow.commit()
-    assert reasons(world, ana) == ["objected", "consent-withdrawn"]
+    assert reasons(world, ana) == ["objected", "suppressed", "consent-withdrawn"]
     with runtime.unit_of_work(SYSTEM) as uow:
         world.placet.subjects.erase(uow, ana.subject_id)
         uow.commit()
@@ -293,16 +293,6 @@ def test_the_request_id_comes_back_whatever_the_answer(world: World, ana: Person
     )
     assert unknown.headers["WWW-Authenticate"].startswith("Bearer")
     assert "X-Request-ID" not in world.client.post(PATH, json=question(ana)).headers
-
-
-def test_the_metadata_names_the_endpoint(world: World) -> None:
-    response = world.client.get("/.well-known/authzen-configuration")
-    assert response.status_code == 200
-    assert response.mimetype == "application/json"
-    assert response.get_json() == {
-        "policy_decision_point": "http://localhost:8000",
-        "access_evaluation_endpoint": "http://localhost:8000/access/v1/evaluation",
-    }
 
 
 def test_an_answer_can_be_computed_again_from_its_evidence_id(world: World, ana: Person) -> None:

@@ -189,3 +189,19 @@ def test_an_ordinary_stop_of_the_server_loses_no_count(database_url: str, instan
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT sum(count) FROM decision_use")) == 5
     engine.dispose()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_file_of_counts_about_somebody_busy_waits_and_the_worker_pauses(
+    world: World, ana: Person
+) -> None:
+    uses = world.placet.uses
+    key = ("shop", ana.pseudonym, "newsletter", world.clock().date(), Outcome.PERMIT)
+    uses._spool.put({key: 3})
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        assert world.placet.subjects.hold(uow.session, ana.subject_id)
+        assert uses.run_due() == 0
+        assert len(uses._spool.waiting()) == 1
+    assert uses.run_due() == 0
+    assert not uses._spool.waiting()
+    assert [use.count for use in uses_of(world, ana)] == [3]

@@ -1,0 +1,78 @@
+"""What decisions read, by prepared statements (`privacy/prepared.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from privacy.consent.model import NOBODY, Sighting, StateUnreadable
+from privacy.consent.sightings import many, wanted_of
+from privacy.consent.store import SIGHTING_OF_PSEUDONYM, to_sighting
+from privacy.prepared import DRIVER_ERRORS, Connections, Prepared
+from privacy.pseudonyms.model import domain_of
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one read tells.
+
+    Attributes:
+        sighting: of the person and the purpose.
+        until: UTC, half-open: until when nothing of it changes by the clock alone; None: ever.
+    """
+
+    sighting: Sighting
+    until: datetime | None
+
+
+UNSEEN: Final = Seen(NOBODY, None)
+Pair = tuple[str, str]
+"""(pseudonym, unit)."""
+
+
+class Reader:
+    """Reads what decisions need, and nothing else."""
+
+    def __init__(self, connections: Connections) -> None:
+        dialect = connections.engine.dialect.name
+        self._dialect = dialect
+        self._one = Prepared(connections, SIGHTING_OF_PSEUDONYM)
+        self._many = Prepared(connections, many(dialect))
+
+    def see(self, domain: str, pairs: Sequence[Pair], at: datetime) -> Mapping[Pair, Seen]:
+        """Return what is known of whom pseudonyms name in a domain, each with a unit.
+
+        Args:
+            domain: the pseudonyms' domain.
+            pairs: (pseudonym, unit), not too many for one statement.
+            at: aware; the instant asked about.
+
+        Returns:
+            Nothing where a pseudonym names nobody.
+
+        Raises:
+            StateUnreadable: something could not be read whole.
+        """
+        pairs = [pair for pair in pairs if domain_of(pair[0]) is not None]
+        try:
+            if len(pairs) == 1:
+                [pair] = pairs
+                rows = self._one.rows(
+                    of_domain=domain, of_value=pair[0], of_purpose=pair[1], of_at=at
+                )
+                return dict(zip([pair], (_seen(row, at) for row in rows), strict=False))
+            if not pairs:
+                return {}
+            wanted = wanted_of(self._dialect, pairs)
+            rows = self._many.rows(of_domain=domain, of_at=at, **wanted)
+            return {(row.value, row.of_purpose): _seen(row, at) for row in rows}
+        except (TypeError, ValueError, *DRIVER_ERRORS) as error:
+            raise StateUnreadable(type(error).__name__) from error
+
+
+def _seen(row: Any, at: datetime) -> Seen:  # noqa: ANN401 - a row of either statement
+    # Whatever the clock decides is an instant that was read: the next one ends what holds now.
+    later = [each for each in row if isinstance(each, datetime) and each > at]
+    return Seen(to_sighting(row) or NOBODY, min(later, default=None))
