@@ -41,6 +41,7 @@ from policies.assurance import Factor
 from policies.errors import Conflict, InvalidInput, NotFound
 from policies.vocabulary import Role
 from privacy.keys.sealing import KeyDestroyed
+from privacy.subjects.model import SubjectDeceased
 from privacy.unit_of_work import UnitOfWork
 
 #: Mails the person what begins a reset, or a recovery of lost factors; joins the transaction.
@@ -295,6 +296,24 @@ class Administration:
         )
         self._notices.tell(uow, account, Notice.ACCOUNT_ENABLED)
         uow.commit()
+
+    def on_subject_deceased(self, uow: UnitOfWork, event: SubjectDeceased) -> None:
+        """Let nobody into the account of somebody who has died; joins the caller's transaction.
+
+        Their addresses are told: whoever lives and was taken for dead learns of it. An administrator
+        lets them in again. Accounts of staff are the administrators' alone to shut.
+        """
+        account = self._accounts.of_subject(uow.session, event.subject_id or "")
+        if account is None or account.role in PRIVILEGED:
+            return
+        active, disabled = AccountStatus.ACTIVE.value, AccountStatus.DISABLED.value
+        if not store.change_status(uow.session, account.account_id, old=active, new=disabled):
+            return
+        uow.record(
+            AccountDisabled(subject_id=account.subject_id, account_id=account.account_id),
+            {"reason": "the person's death was noted"},
+        )
+        self._notices.tell(uow, account, Notice.ACCOUNT_DISABLED)
 
     @staticmethod
     def _change_status(

@@ -8,6 +8,7 @@ from flask import request
 
 from identity.provider import tokens
 from identity.provider.model import Token
+from policies.register.model import Register
 from policies.vocabulary import Scope
 from privacy.actor import Actor, ActorKind
 from privacy.unit_of_work import Runtime
@@ -19,7 +20,7 @@ def token_in_header() -> str | None:
     return value.strip() if scheme.lower() == "bearer" else None
 
 
-def actor_of(token: Token, address: str | None) -> Actor:
+def actor_of(token: Token, address: str | None, register: Register) -> Actor:
     """Return the application behind a token, and the person where the token is a person's."""
     granted = token.scope & token.client.api_scopes
     return Actor(
@@ -28,12 +29,12 @@ def actor_of(token: Token, address: str | None) -> Actor:
         subject_id=token.subject_id,
         client_id=token.client.client_id,
         domain=token.client.sector,
-        purposes=token.client.purposes,
+        purposes=register.in_units(token.client.purposes),
         address=address,
     )
 
 
-def authenticator(runtime: Runtime) -> Callable[[], Actor | None]:
+def authenticator(runtime: Runtime, register: Register) -> Callable[[], Actor | None]:
     """Return what tells, for the present request, who calls the JSON API; None for nobody."""
 
     def authenticate() -> Actor | None:
@@ -42,6 +43,6 @@ def authenticator(runtime: Runtime) -> Callable[[], Actor | None]:
             return None
         with runtime.snapshot() as session:
             token = tokens.find_for_us(session, secret, runtime.clock())
-        return None if token is None else actor_of(token, request.remote_addr)
+        return None if token is None else actor_of(token, request.remote_addr, register)
 
     return authenticate

@@ -74,8 +74,9 @@ def purposes_needing(
     Args:
         register: what the company declares.
         attributes: which.
-        among: ids of the client's purposes.
+        among: the client's purposes, as it was registered for them.
     """
+    among = register.in_units(among)
     needed: dict[str, list[Attribute]] = {}
     for attribute in attributes:
         for purpose in purposes_wanting(register, attribute, among):
@@ -172,7 +173,7 @@ class ReleasedClaims:
             return {}
         permitted: set[Attribute] = set()
         needing = purposes_needing(self._register, attributes, token.client.purposes)
-        actor = actor_of(token, None)
+        actor = actor_of(token, None, self._register)
         for purpose, needs in needing.values():
             question = Question(APPLICATION, token.client.client_id, purpose.id, PERSON, pseudonym)
             if self._decisions.evaluate(session, actor, question, now).decision.permit:

@@ -22,7 +22,7 @@ from identity.provider.clients import Clients, ClientSecret
 from identity.provider.logout_model import LogoutResult
 from identity.provider.model import Client, TokenFormat
 from policies.errors import Conflict, NotFound
-from policies.register.model import Register
+from policies.register.model import Localized, Register
 from policies.vocabulary import Scope
 from privacy.http import current_actor, requires
 from privacy.languages import page_language
@@ -209,10 +209,12 @@ class ClientPages:
 
     def _purposes(self) -> list[tuple[str, str]]:
         language = page_language()
-        return [
-            (each.id, each.title.get(language) or each.title["es"])
-            for each in self.register.purposes.values()
-        ]
+        named: dict[str, Localized] = {}  # a group before its units
+        for each in self.register.purposes.values():
+            if group := self.register.groups.get(each.part_of or ""):
+                named.setdefault(group.id, group.title)
+            named[each.id] = each.title
+        return [(id_, title.get(language) or title["es"]) for id_, title in named.items()]
 
     def _form(self, client: Client | None, settings: ClientSettings, errors: Errors) -> str:
         return render_template(

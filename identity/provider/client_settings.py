@@ -154,7 +154,7 @@ def faults(settings: ClientSettings, register: Register) -> Iterator[Fault]:
     yield from _addresses(settings)
     yield from _scopes(settings)
     yield from _proofs(settings)
-    unknown = frozenset(settings.purposes) - frozenset(register.purposes)
+    unknown = {each for each in settings.purposes if not register.units_of(each)}
     if unknown:
         yield Fault("purposes", f"not in the register: {ordered(unknown)}")
     if settings.ends_with_withdrawal and not settings.purposes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -72,7 +72,7 @@ class Clients:
         Raises:
             InvalidInput: a setting is wrong; names it.
         """
-        self._check(settings)
+        settings = self._checked(settings)
         client_id = new_id(uow.ids)
         row = ClientRow(
             client_id=client_id,
@@ -106,7 +106,7 @@ class Clients:
                 "application would know nobody again; add another application instead",
                 field="sector",
             )
-        self._check(settings)
+        settings = self._checked(settings)
         before, after = {}, {}
         lost = frozenset(row.scopes.split()) - frozenset(settings.scopes)
         lost_grants = frozenset(row.grant_types.split()) - settings.grant_types
@@ -223,9 +223,12 @@ class Clients:
         """Return how many people are connected with the client."""
         return client_store.people(session, client_id)
 
-    def _check(self, settings: ClientSettings) -> None:
+    def _checked(self, settings: ClientSettings) -> ClientSettings:
+        """Return the settings as they are kept: a declared purpose stands for all its units."""
         for fault in faults(settings, self._register):
             raise fault.refusal()
+        units = {unit for each in settings.purposes for unit in self._register.units_of(each)}
+        return replace(settings, purposes=units)
 
     @staticmethod
     def _row(session: Session, client_id: str) -> ClientRow:

@@ -69,7 +69,12 @@ def ending_with(session: Session, purpose: str) -> list[str]:
     query = sa.select(ClientRow.client_id, ClientRow.purposes).where(
         ClientRow.ends_with_withdrawal.is_(True)
     )
-    return [row.client_id for row in session.execute(query) if purpose in row.purposes.split()]
+    names = {purpose, purpose.partition(".")[0]}  # by itself, or as a unit of what was declared
+    return [
+        row.client_id
+        for row in session.execute(query)
+        if not names.isdisjoint(row.purposes.split())
+    ]
 
 
 def purposes_signed_in_to(session: Session, subject_id: str) -> Sequence[str]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from identity.provider.model import Client, TokenFormat
-from privacy.database import Base, UtcDateTime
+from privacy.database import ADMITS, Base, UtcDateTime
 from privacy.pseudonyms.store import value_of
 
 
@@ -22,6 +22,7 @@ class ClientRow(Base):
     """One application."""
 
     __tablename__ = "oauth_client"
+    __table_args__ = {"info": ADMITS}  # noqa: RUF012 - SQLAlchemy's own form
 
     client_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(100))
@@ -91,6 +92,7 @@ class TokenRow(Base):
     """One access token."""
 
     __tablename__ = "oauth_token"
+    __table_args__ = {"info": ADMITS}  # noqa: RUF012 - SQLAlchemy's own form
 
     token_digest: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     client_id: Mapped[str] = mapped_column(
@@ -222,6 +224,10 @@ def add_token(session: Session, columns: Mapping[str, object]) -> None:
 def token(session: Session, digest: str) -> sa.Row[Any] | None:
     """Return the token of this digest with its client's columns, whatever its state."""
     return session.execute(_TOKEN_AND_CLIENT, {"of_digest": digest}).one_or_none()
+
+
+#: A token with its client, whatever their state, by `of_digest`.
+TOKEN_AND_CLIENT = _TOKEN_AND_CLIENT
 
 
 def subject_of_code(session: Session, digest: str) -> str | None:

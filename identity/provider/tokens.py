@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -88,7 +89,11 @@ def find(session: Session, secret: str, at: datetime) -> Token | None:
     """
     if not access_token.is_one(secret):
         return None
-    row = store.token(session, secret_digest(secret))
+    return living(store.token(session, secret_digest(secret)), at)
+
+
+def living(row: sa.Row[Any] | None, at: datetime) -> Token | None:
+    """Return what a token's row with its client's columns stands for now; None as in `find`."""
     if row is None or row.revoked_at is not None or row.disabled_at is not None:
         return None
     if row.expires_at <= at:

@@ -9,7 +9,7 @@ from tests.support.world import World
 
 def actor(world: World, header: dict[str, str]) -> Actor | None:
     """Return whom the provider sees behind a request to the JSON API."""
-    authenticate = bearer_tokens.authenticator(world.placet.runtime)
+    authenticate = bearer_tokens.authenticator(world.placet.runtime, world.placet.register)
     with world.app.test_request_context("/v1/consents", headers=header):
         return authenticate()
 

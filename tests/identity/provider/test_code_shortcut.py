@@ -153,6 +153,7 @@ def test_what_changes_between_reading_and_claiming_is_seen(
             else:  # as a merge may do
                 renamed = sa.update(PseudonymRow).where(PseudonymRow.value == before)
                 uow.session.execute(renamed.values(value="ps_other"))
+                uow.touch(subject_id)
                 world.placet.pseudonyms.ensure_domain(uow, "elsewhere")
             uow.commit()
         answer = sent.result(30)
