@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ from identity.provider import pages as provider_pages
 from identity.provider import pushed_api as provider_pushed_api
 from identity.provider import wsgi as provider_wsgi
 from identity.provider.applications import ClientApplications
+from identity.provider.callers import Callers, askers
 from identity.provider.claims import Held, ReleasedClaims
 from identity.provider.client_gate import ClientGate
 from identity.provider.clients import Clients
@@ -82,24 +84,57 @@ from privacy.collection.profile import Profiles
 from privacy.collection.service import AttributeRequests
 from privacy.consent import api as consent_api
 from privacy.consent import commands as consent_commands
+from privacy.consent import ending_pages, exclusion_commands, people_assembly
+from privacy.consent import import_commands as consent_import_commands
 from privacy.consent import notice_pages as consent_notice_pages
 from privacy.consent import pages as consent_pages
+from privacy.consent import portal_history as consent_portal_history
+from privacy.consent import receipt_api as consent_receipt_api
 from privacy.consent import receipt_pages as consent_receipt_pages
+from privacy.consent import receipt_schema_pages as consent_receipt_schema_pages
+from privacy.consent import shortcut as consent_shortcut
 from privacy.consent.acknowledgement_check import cross_check as check_acknowledgements
 from privacy.consent.acknowledgements import Acknowledgements
 from privacy.consent.applications import ApplicationConsents
 from privacy.consent.cross_check import cross_check as check_consents
-from privacy.consent.model import ConsentWithdrawn
+from privacy.consent.exclusions import Exclusions
+from privacy.consent.exports import ConsentExports
+from privacy.consent.imports import ConsentImports
+from privacy.consent.lifecycle import Housekeeping as LifecycleHousekeeping
+from privacy.consent.lifecycle import Lifecycle
+from privacy.consent.model import ConsentInvalidated, ConsentRevoked, ConsentWithdrawn
+from privacy.consent.people_assembly import Birthdays, People
 from privacy.consent.receipts import Receipts
+from privacy.consent.reminders import Reminders
 from privacy.consent.service import Consents
+from privacy.consent.signal_pages import notice_signals
+from privacy.consent.usual_words import UsualWords
 from privacy.database import Database, engine_options, migrate, orm, prepare_engine
+from privacy.decisions import (
+    access_request_api,
+    access_request_pages,
+    moment_pages,
+    whatif_commands,
+    whatif_pages,
+)
 from privacy.decisions import api as decisions_api
+from privacy.decisions import commands as decisions_commands
+from privacy.decisions import download_pages as decisions_download_pages
 from privacy.decisions import pages as decisions_pages
+from privacy.decisions import search_api as decisions_search_api
+from privacy.decisions import shortcut as decisions_shortcut
+from privacy.decisions.access_requests import AccessRequests
+from privacy.decisions.evidence import DecisionEvidence
+from privacy.decisions.past import PastDecisions
+from privacy.decisions.preload import Preload
+from privacy.decisions.search_tokens import PageTokens
 from privacy.decisions.service import Decisions
+from privacy.decisions.use_spool import UseSpool
 from privacy.decisions.uses import UseCounter
 from privacy.faults import Faults, NoFaults, faults_from
 from privacy.heartbeat import Heartbeat
-from privacy.http import authenticate_with, current_actor, init_http
+from privacy.http import authenticate_with, current_actor, init_http, only
+from privacy.idempotency import Idempotency
 from privacy.ids import Ids
 from privacy.keys import commands as keys_commands
 from privacy.keys.blind_index import BlindIndex
@@ -112,6 +147,7 @@ from privacy.mail import KIND as MAIL
 from privacy.mail import Postbox, folder_transport, letter_sender, smtp_transport
 from privacy.outbound import Outbound
 from privacy.outbox import Outbox
+from privacy.prepared import Connections
 from privacy.pseudonyms import api as pseudonyms_api
 from privacy.pseudonyms.service import Pseudonyms
 from privacy.reports import api as reports_api
@@ -133,12 +169,17 @@ from privacy.rights.sources import PersonalDataSource, ProfileSource, Sources
 from privacy.settings import Settings, SettingsError, settings_from
 from privacy.sms import KIND as SMS
 from privacy.sms import http_gateway, mailbox_gateway, text_sender
-from privacy.subjects.model import SubjectErased, SubjectsMerged
+from privacy.subjects.arrivals import Arrivals
+from privacy.subjects.model import SubjectDeceased, SubjectErased, SubjectsMerged
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import Runtime
+from privacy.versions import Versions
+from privacy.versions_store import name_host
 
 ROOT = Path(__file__).resolve().parent
 WORKER_PAUSE_SECONDS = 0.2
+#: A tenth of Python's own: for so long an answer waits for what a decision worker does besides.
+GIL_SECONDS = 0.0005
 
 log = logging.getLogger("placet")
 
@@ -194,10 +235,15 @@ class Placet:
     consents: Consents
     acknowledgements: Acknowledgements
     application_consents: ApplicationConsents
+    people: People
+    usual_words: UsualWords
+    imports: ConsentImports
+    idempotency: Idempotency
     receipts: Receipts
     uses: UseCounter
     decisions: Decisions
     attribute_requests: AttributeRequests
+    access_requests: AccessRequests
     profiles: Profiles
     rights: Rights
     eraser: Eraser
@@ -231,11 +277,19 @@ class Placet:
         return self.settings.instance / "checkpoint"
 
 
+def _versions(settings: Settings, ids: Ids) -> Versions | None:
+    """Open the file of versions; None where there is none, or no folder for it yet."""
+    path = settings.versions
+    return Versions(path, ids) if path and path.parent.is_dir() else None
+
+
 def create_app(
     settings: Settings | None = None,
     clock: Clock = system_clock,
     ids: Ids | None = None,
     faults: Faults | None = None,
+    *,
+    remembers: bool = False,
 ) -> Flask:
     """Wire a deployment and return its WSGI application.
 
@@ -244,6 +298,7 @@ def create_app(
         clock: gives the present instant, aware UTC.
         ids: the random source.
         faults: where tests let the process die.
+        remembers: it answers decisions from memory, where that can be confirmed.
 
     Raises:
         SettingsError: a setting is wrong.
@@ -278,7 +333,11 @@ def create_app(
     sealer = Sealer(keyring, ids)
     audit_log = AuditLog(sealer, keyring.root(RootKey.LOG_INTAKE))
     runtime = Runtime(
-        database=Database(engine), clock=clock, ids=ids, recorder=audit_log, faults=faults
+        database=Database(engine, _versions(settings, ids), must_mark=bool(settings.versions)),
+        clock=clock,
+        ids=ids,
+        recorder=audit_log,
+        faults=faults,
     )
     outbox = Outbox(sealer)
     outbound = Outbound(settings.outbound_allow)
@@ -290,14 +349,22 @@ def create_app(
         time_zone=register.controller.time_zone,
     )
     pseudonyms = Pseudonyms(keyring, subjects)
+    arrivals = Arrivals(sealer, subjects.identifiers)
     signing_keys = SigningKeys(sealer, clock)
     consents = Consents(register)
     acknowledgements = Acknowledgements(register, consents)
-    uses = UseCounter(runtime, register.controller.time_zone)
+    spool = UseSpool(settings.instance / "uses", ids)
+    uses = UseCounter(runtime, register.controller.time_zone, spool, to_spool=remembers)
     postbox = Postbox(outbox)
     decisions = Decisions(consents, uses, pseudonyms.of_event)
-    applications = ClientApplications()
+    applications = ClientApplications(register)
     grants = Grants(subjects=subjects, consents=consents, decisions=decisions)
+    access_requests = AccessRequests(
+        consents=consents,
+        decisions=decisions,
+        pseudonyms=pseudonyms,
+        applications=applications,
+    )
     attribute_requests = AttributeRequests(
         register,
         subjects=subjects,
@@ -330,6 +397,14 @@ def create_app(
         provider_titles={provider.id: provider.title for provider in upstreams.all()},
         first_stops=[NoticesStop(runtime, acknowledgements).first_stop],
     )
+    people = people_assembly.assemble(
+        runtime=runtime,
+        sealer=sealer,
+        subjects=subjects,
+        consents=consents,
+        postbox=postbox,
+        base_url=settings.base_url,
+    )
     rights, eraser = _rights(
         settings,
         register,
@@ -344,8 +419,10 @@ def create_app(
             IdentityData(identity.accounts, identity.identities),
             consents,
             attribute_requests,
+            access_requests,
             grants,
             uses,
+            *people.sources,
         ],
     )
     clients, pushed = Clients(register, pseudonyms), PushedRequests(sealer)
@@ -364,11 +441,22 @@ def create_app(
         signing_keys=signing_keys,
         consents=consents,
         acknowledgements=acknowledgements,
-        application_consents=ApplicationConsents(consents, subjects, pseudonyms),
+        application_consents=ApplicationConsents(
+            consents, subjects, pseudonyms, people.double_opt_in
+        ),
+        people=people,
+        idempotency=Idempotency(runtime, sealer, keyring.derive(RootKey.COOKIE, "idempotency")),
+        usual_words=UsualWords(
+            register, consents.recording, subjects.identifiers, arrivals, pseudonyms
+        ),
+        imports=ConsentImports(
+            runtime, register, consents.recording, subjects.identifiers, arrivals, pseudonyms
+        ),
         receipts=Receipts(register, signing_keys, settings.base_url),
         uses=uses,
         decisions=decisions,
         attribute_requests=attribute_requests,
+        access_requests=access_requests,
         profiles=Profiles(
             register, subjects=subjects, decisions=decisions, applications=applications
         ),
@@ -415,9 +503,10 @@ def create_app(
         ),
     )
     app.extensions["placet"] = placet
+    connections = Connections(engine)
     authenticate_with(
         app,
-        bearer=bearer.authenticator(runtime),
+        bearer=bearer.authenticator(runtime, register),
         session=identity.browser.authenticate,
         step_up=identity.browser.step_up,
     )
@@ -427,10 +516,12 @@ def create_app(
     runtime.subscribe(ClosingBegun, logouts.on_account_shut)
     runtime.subscribe(AccountClosed, logouts.on_account_shut)
     runtime.subscribe(GrantEnded, logouts.on_grant_ended)
+    runtime.subscribe(SubjectDeceased, placet.administration.on_subject_deceased)
     runtime.subscribe(SubjectErased, logouts.forget)
     runtime.subscribe(SubjectErased, Provider.forget)
     runtime.subscribe(SubjectErased, grants.forget)
-    runtime.subscribe(ConsentWithdrawn, grants.on_withdrawn)
+    for ended in (ConsentWithdrawn, ConsentRevoked, ConsentInvalidated):
+        runtime.subscribe(ended, grants.on_withdrawn)
     runtime.subscribe(SubjectsMerged, grants.on_subjects_merged)
     runtime.subscribe(AccountDisabled, Provider.on_account_shut)
     runtime.subscribe(ClosingBegun, Provider.on_account_shut)
@@ -440,6 +531,10 @@ def create_app(
     runtime.subscribe(SubjectsMerged, Pseudonyms.on_subjects_merged)
     runtime.subscribe(SubjectsMerged, consents.on_subjects_merged)
     runtime.subscribe(SubjectsMerged, attribute_requests.on_subjects_merged)
+    runtime.subscribe(SubjectsMerged, access_requests.on_subjects_merged)
+    runtime.subscribe(SubjectsMerged, people.guardianships.on_subjects_merged)
+    runtime.subscribe(SubjectsMerged, people.double_opt_in.on_subjects_merged)
+    runtime.subscribe(SubjectErased, people.double_opt_in.forget)
     runtime.subscribe(SubjectsMerged, Files(sealer).on_subjects_merged)
     transport = (
         folder_transport(settings.instance / "mailbox", clock, ids)
@@ -459,12 +554,41 @@ def create_app(
 
     init_languages(app, register.controller.time_zone)
     init_http(app)
+    notice_signals(app, runtime, people.signals)
     _add_routes(app, placet)
+    placet.idempotency.guard(app)
     _add_template_values(app, placet)
+    callers = Callers(connections, runtime.database.versions, register)
+    consent_shortcut.put_before(app, runtime=runtime, caller=callers, words=placet.usual_words)
     provider_wsgi.put_before(app, runtime, attempts, signing_keys, settings.base_url)
+    app.extensions["placet.preload"] = decisions_shortcut.put_before(
+        app,
+        runtime=runtime,
+        connections=connections,
+        caller=callers,
+        decisions=decisions,
+        uses=uses,
+        audience=lambda: askers(runtime, register),
+        base_url=settings.base_url,
+        remembers=remembers,
+    )
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Werkzeug's way
+    return app
+
+
+def create_decisions_app() -> Flask:
+    """Return the application of a decision worker, from the environment.
+
+    It answers access evaluations alone, from memory where that can be confirmed.
+    """
+    app = create_app(faults=NoFaults(), remembers=True)
+    only(app, (decisions_api.ROOT, decisions_api.METADATA, "/healthz"))
+    preload: Preload | None = app.extensions["placet.preload"]
+    if preload is not None:
+        sys.setswitchinterval(GIL_SECONDS)
+        preload.start()
     return app
 
 
@@ -511,25 +635,80 @@ def _add_routes(app: Flask, placet: Placet) -> None:
     )
     app.register_blueprint(pseudonyms_api.blueprint(placet.runtime, placet.pseudonyms))
     app.register_blueprint(
-        consent_api.blueprint(
+        consent_api.blueprint(placet.runtime, placet.consents, placet.application_consents)
+    )
+    app.register_blueprint(
+        consent_pages.blueprint(placet.runtime, placet.consents, placet.people.marketing)
+    )
+    app.register_blueprint(consent_portal_history.blueprint(placet.runtime, placet.consents))
+    app.register_blueprint(
+        consent_receipt_api.blueprint(
             placet.runtime, placet.consents, placet.application_consents, placet.receipts
         )
     )
-    app.register_blueprint(consent_pages.blueprint(placet.runtime, placet.consents))
     app.register_blueprint(
         consent_receipt_pages.blueprint(placet.runtime, placet.consents, placet.receipts)
     )
+    app.register_blueprint(consent_receipt_schema_pages.blueprint())
     app.register_blueprint(
         consent_notice_pages.blueprint(
             placet.runtime, placet.consents, placet.acknowledgements, local_path
         )
     )
     app.register_blueprint(
-        decisions_api.blueprint(placet.runtime, placet.decisions, placet.settings.base_url)
+        ending_pages.blueprint(
+            ending_pages.EndingPages(
+                placet.runtime,
+                Lifecycle(placet.consents),
+                placet.subjects,
+                placet.pseudonyms,
+                placet.register,
+            )
+        )
+    )
+    app.register_blueprint(
+        moment_pages.blueprint(placet.runtime, _past_decisions(placet), placet.register)
+    )
+    app.register_blueprint(
+        whatif_pages.blueprint(
+            whatif_pages.RegisterPages(
+                placet.runtime, placet.register, placet.settings.instance / "registers"
+            )
+        )
+    )
+    app.register_blueprint(
+        decisions_api.blueprint(
+            placet.runtime,
+            placet.decisions,
+            DecisionEvidence(placet.signing_keys, placet.settings.base_url),
+            placet.settings.base_url,
+        )
+    )
+    app.register_blueprint(
+        decisions_search_api.blueprint(placet.runtime, placet.decisions, PageTokens(placet.keyring))
+    )
+    app.register_blueprint(
+        access_request_api.blueprint(
+            placet.runtime, placet.access_requests, placet.settings.base_url
+        )
+    )
+    app.register_blueprint(
+        access_request_pages.blueprint(placet.runtime, placet.consents, placet.access_requests)
     )
     app.register_blueprint(
         decisions_pages.blueprint(
             placet.runtime, placet.register, placet.uses, _application_name(placet)
+        )
+    )
+    app.register_blueprint(
+        decisions_download_pages.blueprint(
+            placet.runtime,
+            decisions_download_pages.Download(
+                placet.consents,
+                placet.receipts,
+                placet.uses,
+                lambda: read_verifier(placet.keys_folder).vkey,
+            ),
         )
     )
     app.register_blueprint(
@@ -618,6 +797,16 @@ def _add_routes(app: Flask, placet: Placet) -> None:
             )
         )
     )
+    for pages in people_assembly.blueprints(
+        placet.people,
+        runtime=placet.runtime,
+        subjects=placet.subjects,
+        consents=placet.consents,
+        applications=placet.application_consents,
+        postbox=placet.postbox,
+        base_url=placet.settings.base_url,
+    ):
+        app.register_blueprint(pages)
     app.register_blueprint(documentation.blueprint(placet.settings.base_url))
     app.register_blueprint(
         health.blueprint(placet.runtime, placet.register, placet.settings.base_url)
@@ -654,6 +843,10 @@ def _add_routes(app: Flask, placet: Placet) -> None:
             )
         )
     )
+
+
+def _past_decisions(placet: Placet) -> PastDecisions:
+    return PastDecisions(placet.consents, placet.subjects, placet.pseudonyms)
 
 
 def _reports(placet: Placet) -> ConsentReports:
@@ -706,6 +899,16 @@ def set_up(app: Flask, *, publish: bool = True) -> None:
             placet.consents.publish(uow)
 
 
+def begin_to_remember(placet: Placet) -> None:
+    """Let nothing count that processes remembered before, and say from which host facts change."""
+    database = placet.runtime.database
+    with database.nobody_writes() as connection:
+        if database.versions is not None:
+            database.versions.renew(placet.runtime.ids)
+        named = database.versions if not database.is_sqlite else None
+        name_host(connection, named.epoch if named else None)
+
+
 def _app(environ: Mapping[str, str] = os.environ, faults: Faults | None = None) -> Flask:
     try:
         return create_app(read_settings(environ), faults=faults or NoFaults())
@@ -730,14 +933,24 @@ def setup() -> None:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on.")
-def serve(host: str, port: int) -> None:
-    """Run the web server and the worker until SIGTERM or Ctrl-C."""
+@click.option(
+    "--decisions-port",
+    type=int,
+    help="Port of the processes that answer access evaluations alone; the next one if not said, "
+    "0 for none.",
+)
+def serve(host: str, port: int, decisions_port: int | None) -> None:
+    """Run the web server, the decision workers and the worker until SIGTERM or Ctrl-C."""
     app = _app()
     set_up(app)
+    placet: Placet = app.extensions["placet"]
+    begin_to_remember(placet)
     stop = serving.Stop()
     stop.listen()
-    commands = [serving.web_command(app.extensions["placet"].settings, host, port)]
-    commands.append(serving.worker_command())
+    decisions_port = port + 1 if decisions_port is None else decisions_port
+    commands = [serving.web_command(placet.settings, host, port), serving.worker_command()]
+    if decisions_port and placet.settings.decision_workers:
+        commands.append(serving.decisions_command(placet.settings, host, decisions_port))
     raise SystemExit(serving.supervise(commands, stop))
 
 
@@ -789,7 +1002,17 @@ def worker() -> None:
     closings = ClosingTask(
         placet.runtime, placet.identity.closing, placet.rights.erase_at_end_of_grace
     )
-    collection_housekeeping = CollectionHousekeeping(placet.runtime, placet.attribute_requests)
+    collection_housekeeping = CollectionHousekeeping(
+        placet.runtime, placet.attribute_requests, placet.access_requests
+    )
+    lifecycle = LifecycleHousekeeping(placet.runtime, Lifecycle(placet.consents))
+    reminders = Reminders(
+        placet.runtime,
+        placet.consents,
+        placet.subjects,
+        placet.postbox,
+        placet.settings.base_url,
+    )
     key_rotation = KeyRotation(
         placet.runtime, placet.signing_keys, lifetime=timedelta(days=placet.settings.key_days)
     )
@@ -801,8 +1024,13 @@ def worker() -> None:
                 "heartbeat": Heartbeat(placet.runtime).beat,
                 "sequencer": sequencer.run_due,
                 "outbox": lambda: placet.outbox.deliver_due(placet.runtime),
+                "uses": placet.uses.run_due,
                 "rights": rights_housekeeping.run_due,
                 "collection": collection_housekeeping.run_due,
+                "idempotency": placet.idempotency.run_due,
+                "birthdays": Birthdays(placet.runtime, placet.people.guardians).run_due,
+                "consents": lifecycle.run_due,
+                "reminders": reminders.run_due,
                 "identity": placet.identity.housekeeping.run_due,
                 "upstreams": placet.sso.upstreams.run_due,
                 "arrivals": placet.sso.housekeeping.run_due,
@@ -829,6 +1057,18 @@ def _audited() -> audit_commands.Deployment:
     )
 
 
+def _bulk() -> consent_import_commands.Bulk:
+    placet: Placet = _app(faults=faults_from(os.environ)).extensions["placet"]
+    return consent_import_commands.Bulk(
+        placet.imports, ConsentExports(placet.runtime), system_clock
+    )
+
+
+def _exclusions() -> tuple[Runtime, Exclusions]:
+    placet: Placet = _app().extensions["placet"]
+    return placet.runtime, placet.people.exclusions
+
+
 def _clients() -> tuple[Runtime, Clients, provider_commands.Results]:
     placet: Placet = _app().extensions["placet"]
     return placet.runtime, placet.clients, placet.logouts.results
@@ -849,6 +1089,16 @@ def _inviter() -> tuple[Runtime, str]:
     return placet.runtime, placet.settings.base_url
 
 
+def _past() -> tuple[Runtime, PastDecisions, str]:
+    placet: Placet = _app().extensions["placet"]
+    return placet.runtime, _past_decisions(placet), placet.register.controller.time_zone
+
+
+def _runtime() -> Runtime:
+    placet: Placet = _app().extensions["placet"]
+    return placet.runtime
+
+
 def _publish(path: Path) -> bool:
     app = create_app(replace(read_settings(os.environ), register=path))
     set_up(app, publish=False)
@@ -857,15 +1107,18 @@ def _publish(path: Path) -> bool:
         return placet.consents.publish(uow)
 
 
-main.add_command(
-    consent_commands.register_commands(
-        lambda: read_settings(os.environ).register, system_clock, _publish
-    )
+_registers = consent_commands.register_commands(
+    lambda: read_settings(os.environ).register, system_clock, _publish
 )
+_registers.add_command(whatif_commands.diff_command(_runtime))
+main.add_command(_registers)
+main.add_command(decisions_commands.consent_commands(_past))
 main.add_command(audit_commands.group(_audited))
 main.add_command(deadline)
 main.add_command(provider_commands.group(_clients))
 main.add_command(keys_commands.group(_signing_keys))
+main.add_command(exclusion_commands.group(_exclusions))
+main.add_command(consent_import_commands.group(_bulk))
 main.add_command(accounts_commands.command(_inviter))
 main.add_command(administration_commands.group(_administration))
 

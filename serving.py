@@ -45,6 +45,20 @@ class Stop:
 
 def web_command(settings: Settings, host: str, port: int) -> list[str]:
     """Return the command of the web server: granian, WSGI (docs/decisions/0002)."""
+    return _granian("create_app", host, port, workers=settings.workers, threads=settings.threads)
+
+
+def decisions_command(settings: Settings, host: str, port: int) -> list[str]:
+    """Return the command of the processes that answer access evaluations alone.
+
+    One thread each: another would only wait for Python's global lock, and no page stalls it.
+    """
+    return _granian(
+        "create_decisions_app", host, port, workers=settings.decision_workers, threads=1
+    )
+
+
+def _granian(factory: str, host: str, port: int, *, workers: int, threads: int) -> list[str]:
     return [
         sys.executable,
         "-m",
@@ -52,15 +66,15 @@ def web_command(settings: Settings, host: str, port: int) -> list[str]:
         "--interface",
         "wsgi",
         "--factory",
-        "app:create_app",
+        f"app:{factory}",
         "--host",
         host,
         "--port",
         str(port),
         "--workers",
-        str(settings.workers),
+        str(workers),
         "--blocking-threads",
-        str(settings.threads),
+        str(threads),
         "--runtime-mode",
         "st",
         "--http",

@@ -145,8 +145,10 @@ def _site(body: str) -> Iterator[str]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
+        try:
+            yield f"http://localhost:{server.server_port}"
+        finally:  # else its thread would go on asking a closed socket, at the cost of a whole core
+            server.shutdown()
 
 
 def _visit(browser: Browser, body: str, allow: tuple[str, ...] = ()) -> None:

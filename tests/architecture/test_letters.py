@@ -13,6 +13,7 @@ from flask import Flask
 from app import create_app
 from identity.accounts.notices import Notice
 from policies.vocabulary import RetentionClass, Right
+from privacy.consent.representation import Said
 from privacy.events import Json
 from privacy.languages import LANGUAGES
 from privacy.mail import render
@@ -30,6 +31,8 @@ OF_A_REQUEST: dict[str, Json] = {
     "state": "open",
     "due": "DUE",
     "what": Notice.NEW_DEVICE.value,
+    "said": "given",
+    "said_by": "staff",
 }
 LETTERS: dict[str, dict[str, Json]] = {
     "account-closing": {"action_url": LINK, "until": "UNTIL"},
@@ -37,14 +40,26 @@ LETTERS: dict[str, dict[str, Json]] = {
     "address-changed": {"added": True, "address": "a•••@example.com", "action_url": LINK},
     "address-proof": {"code": "12345678", "action_url": LINK},
     "address-taken": {},
+    "come-of-age": {"action_url": LINK},
+    "consent-confirm": {
+        "purpose": "PURPOSE",
+        "summary": "SUMMARY",
+        "controller": "CONTROLLER",
+        "days": 7,
+        "action_url": LINK,
+    },
+    "consent-ends-soon": {"purpose": "PURPOSE", "until": "UNTIL", "action_url": LINK},
     "factor-recovery": {"code": "12345678", "action_url": LINK},
     "factor-recovery-code": {"code": "12345678"},
     "factor-recovery-ready": {"action_url": LINK},
     "factor-recovery-waits": {"until": "UNTIL", "action_url": LINK},
+    "guardian-invited": {"action_url": LINK, "child": "CHILD", "days": 14},
     "identity-proof": {"code": "12345678"},
+    "marketing-objection": {"action_url": LINK, "purpose": "PURPOSE"},
     "new-address": {"code": "12345678", "action_url": LINK},
     "recovery": {"code": "12345678", "action_url": LINK},
     "registration": {"code": "12345678", "action_url": LINK},
+    "restriction-lifting": {"reason": "REASON", "days": 3},
     "rights-access-link": {"action_url": LINK, "until": "UNTIL"},
     "rights-answered": {
         "text": "ANSWER",
@@ -57,6 +72,7 @@ LETTERS: dict[str, dict[str, Json]] = {
     "rights-verify": {"code": "12345678", "action_url": LINK},
     "security-notice": {"details": {"device": "Firefox, Linux", "network": "203.0.113.0/24"}},
     "sign-in-code": {"code": "12345678", "device": "DEVICE", "network": "203.0.113.0/24"},
+    "word-recorded": {"action_url": LINK, "purpose": "PURPOSE"},
 }
 
 
@@ -135,6 +151,10 @@ def test_an_english_letter_has_no_spanish_in_it(app: Flask, name: str) -> None:
         ("rights-answered", {"refused": False}),
         ("rights-received", {"state": "fulfilled", "purpose": None, "marketing": False}),
         ("rights-erased", {"text": "ANSWER"}),
+        ("marketing-objection", {"purpose": None}),
+        *(("word-recorded", {"said": each.value, "marketing": True}) for each in Said),
+        ("word-recorded", {"said_by": "representative"}),
+        ("word-recorded", {"said_by": "guardian"}),
     ],
 )
 def test_the_other_words_of_a_letter_are_translated_too(

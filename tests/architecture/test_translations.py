@@ -42,10 +42,15 @@ TU = re.compile(r"\b(?:tú|tu|tus|te|ti|contigo|quieres|puedes)\b", re.IGNORECAS
 
 #: Names, keys and abbreviations that are the same in every language.
 SAME_EVERYWHERE = {"Placet", "username webauthn", "aepd.es", "j", "k", "Español", "English", "API"}
+#: What is typed at a command line.
+COMMANDS = {
+    "verify_receipt.py",
+    "python verify_receipt.py --keys keys.json --log-key key.txt placet-",
+}
 #: For developers, in English alone.
 FOR_DEVELOPERS = "docs"
-#: Spanish that is data: passwords that everybody tries, the name of an authority.
-SPANISH_DATA = {"privacy/rights/access.py"}
+#: Spanish that is data: passwords that everybody tries, the name of an authority, of a column.
+SPANISH_DATA = {"privacy/rights/access.py", "privacy/consent/exclusion_files.py"}
 
 
 @cache
@@ -191,7 +196,7 @@ def untranslated(source: str) -> list[str]:
     environment = Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
     literals = [each for each in _literals(environment.parse(source)) if PROSE.search(each)]
     words = [each for each in reader.words if WORD.search(each)]
-    return [each for each in (*words, *literals) if each not in SAME_EVERYWHERE]
+    return [each for each in (*words, *literals) if each not in SAME_EVERYWHERE | COMMANDS]
 
 
 def _literals(node: nodes.Node) -> Iterator[str]:
