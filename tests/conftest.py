@@ -2,9 +2,7 @@
 
 import gc
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -15,13 +13,23 @@ from app import create_app, set_up
 from privacy.settings import settings_from
 from tests.support.chromium import chromium
 from tests.support.postgres import PostgresServer, postgres
-from tests.support.refill import Content, content_of, refill
-from tests.support.reuse import compile_each_route_once
+from tests.support.refill import Refill
+from tests.support.reuse import reuse_what_is_alike, share_statements_of
 from tests.support.smtp import MailServer
 from tests.support.smtp import mail_server as start_mail_server
 from tests.support.world import CHEAP, World, close_worlds, make_world
 
-compile_each_route_once()
+reuse_what_is_alike()
+
+
+#: Folders of tests that start servers and browsers.
+LONG = frozenset({"attacks", "faults", "flows"})
+
+
+@pytest.hookimpl(trylast=True)  # after the order was made random
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones: none of them then runs alone when all the others have ended."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 def pytest_collection_finish() -> None:
@@ -53,11 +61,18 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    """An SMTP server that has received nothing yet."""
+@pytest.fixture(scope="session")
+def running_mail_server() -> Iterator[MailServer]:
+    """An SMTP server of this worker's own."""
     with start_mail_server() as server:
         yield server
+
+
+@pytest.fixture
+def mail_server(running_mail_server: MailServer) -> MailServer:
+    """An SMTP server that has received nothing yet."""
+    running_mail_server.clear()
+    return running_mail_server
 
 
 @pytest.fixture(scope="session")
@@ -78,18 +93,21 @@ def postgres_template(
 
 
 @pytest.fixture(scope="session")
-def postgres_content(
+def postgres_refill(
     postgres_server: PostgresServer, postgres_template: tuple[Path, str]
-) -> Content:
-    """What a PostgreSQL database holds when it is set up."""
-    return content_of(postgres_server.url(postgres_template[1]))
+) -> Iterator[Refill]:
+    """Brings a PostgreSQL database back to what it holds when it is set up."""
+    with Refill(postgres_server.url(postgres_template[1])) as refill:
+        yield refill
 
 
 def _set_up_instance(instance: Path, url: str | None) -> Path:
     url = url or f"sqlite:///{instance / 'placet.sqlite3'}"
     app = create_app(settings_from(CHEAP | {"PLACET_DATABASE_URL": url}, instance))
     set_up(app)
-    app.extensions["placet"].runtime.database.engine.dispose()
+    engine = app.extensions["placet"].runtime.database.engine
+    engine.dispose()  # on SQLite this leaves one file alone, to be copied as it is
+    share_statements_of(engine)
     return instance
 
 
@@ -112,22 +130,17 @@ def database_url(
     """The address of a database of the test's own, set up with the keys in `instance`."""
     if database_kind == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
-        shutil.copytree(template, instance, ignore=shutil.ignore_patterns("*.sqlite3*"))
-        with (
-            closing(sqlite3.connect(template / "placet.sqlite3")) as source,
-            closing(sqlite3.connect(instance / "placet.sqlite3")) as copy,
-        ):
-            source.backup(copy)
+        shutil.copytree(template, instance)
         yield f"sqlite:///{instance / 'placet.sqlite3'}"
         close_worlds()
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     template, template_name = request.getfixturevalue("postgres_template")
-    content: Content = request.getfixturevalue("postgres_content")
+    refill: Refill = request.getfixturevalue("postgres_refill")
     shutil.copytree(template, instance)
     while _free_databases:
         name = _free_databases.pop()
-        if refill(server.url(name), content):
+        if refill.refill(server.url(name)):
             break
         server.drop_database(name)
     else:

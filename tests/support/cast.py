@@ -1,13 +1,15 @@
 """Ana, and the applications that ask about her: callers wired without an identity provider."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from werkzeug.test import TestResponse
 
 from policies.vocabulary import ConsentChannel, Scope
 from privacy.actor import SYSTEM, Actor, ActorKind
-from privacy.consent.model import ConsentEvent
+from privacy.consent import store
+from privacy.consent.model import ConsentEvent, RegisterPublished
 from tests.support.world import NOON, World
 
 ANA = "ana@example.com"
@@ -43,6 +45,15 @@ def introduce(
         pseudonym = placet.pseudonyms.issue(uow, domain, subject_id)
         uow.commit()
     return Person(subject_id, pseudonym)
+
+
+def in_force_since(world: World, since: datetime) -> None:
+    """Have the register be in force since then; its set-up was dated by the real clock."""
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        revision = world.placet.register.revision
+        entry_id = uow.record(RegisterPublished(register_revision=revision))
+        store.note_in_force(uow.session, revision, since, entry_id)
+        uow.commit()
 
 
 def application(

@@ -25,6 +25,7 @@ class Deployment:
     instance: Path
     port: int = field(default_factory=free_port)
     settings: Mapping[str, str] = field(default_factory=dict)
+    decisions_port: int = 0
 
     @property
     def url(self) -> str:
@@ -44,7 +45,10 @@ class Deployment:
     def serving(self, **faults: str) -> Iterator[Program]:
         """Run `placet serve` until the block is left."""
         with program(
-            [PLACET, "serve", "--port", str(self.port)],
+            [
+                *(PLACET, "serve", "--port", str(self.port)),
+                *("--decisions-port", str(self.decisions_port)),
+            ],
             log=self.instance / "serve.log",
             env=self.environment | faults,
             ready_url=f"{self.url}/healthz",

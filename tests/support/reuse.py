@@ -1,15 +1,26 @@
 """What every deployment of a test process would make anew and alike: made once.
 
-Hundreds of deployments are wired of the same routes and templates. Werkzeug compiles two functions
-a route and Jinja one module a template, which took most of the time of the short tests.
+Hundreds of deployments are wired of the same routes, templates, documents and statements. Werkzeug
+parses each route and compiles two functions of it, Jinja compiles one module a template, SQLAlchemy
+one text a statement, which took most of the time of the short tests.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from werkzeug.routing import Rule
+from sqlalchemy.engine import Connection, Engine
+from werkzeug.routing import BaseConverter, Rule
+from werkzeug.routing.rules import RulePart
+
+import app
+from policies.register.loader import load
+from policies.register.model import Register
+from privacy.database import prepare_engine
 
 
 class TemplateCode(BytecodeCache):
@@ -32,17 +43,85 @@ TEMPLATE_CODE = TemplateCode()
 _Builder = Callable[..., tuple[str, str]]
 
 
-def compile_each_route_once() -> None:
-    """Let equal routes share the functions that build their addresses."""
-    make: Callable[[Rule, bool], _Builder] = Rule._compile_builder
-    kept: dict[tuple[Any, ...], _Builder] = {}
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """What `Rule.compile` leaves on a rule; none of it changes afterwards."""
 
-    def of_rule(rule: Rule, append_unknown: bool = True) -> _Builder:
-        defaults: Mapping[str, Any] = rule.defaults or {}
-        trace = tuple(rule._trace)
-        key = (trace, tuple(sorted(defaults.items())), append_unknown)
-        if key not in kept:
-            kept[key] = make(rule, append_unknown)
-        return kept[key]
+    parts: list[RulePart]
+    trace: list[tuple[bool, str]]
+    converters: dict[str, BaseConverter]
+    arguments: frozenset[str]
+    build: _Builder
+    build_unknown: _Builder
 
-    Rule._compile_builder = of_rule  # type: ignore[assignment, method-assign]  # the point
+
+def reuse_what_is_alike() -> None:
+    """Have all deployments of this process share what they would make alike."""
+    _compile_each_route_once()
+    app.load_register = load_kept  # type: ignore[assignment, attr-defined]  # the point
+    app.prepare_engine = _prepare_engine  # type: ignore[attr-defined]  # the point
+
+
+def _compile_each_route_once() -> None:
+    """Let equal routes share what matches them and what builds their addresses."""
+    make = Rule.compile
+    kept: dict[tuple[Any, ...], _Compiled] = {}
+
+    def compile_rule(rule: Rule) -> None:
+        defaults = tuple(sorted((rule.defaults or {}).items()))
+        key = (rule.rule, rule.subdomain, rule.host, rule.merge_slashes, defaults)
+        found = kept.get(key)
+        if found is None:
+            make(rule)
+            kept[key] = _Compiled(
+                rule._parts,
+                rule._trace,
+                rule._converters,
+                frozenset(rule.arguments),
+                rule._build.__func__,  # type: ignore[attr-defined]  # a bound method
+                rule._build_unknown.__func__,  # type: ignore[attr-defined]  # a bound method
+            )
+            return
+        rule._parts, rule._trace = found.parts, found.trace
+        rule._converters, rule.arguments = found.converters, set(found.arguments)
+        rule._build = found.build.__get__(rule, None)
+        rule._build_unknown = found.build_unknown.__get__(rule, None)
+
+    Rule.compile = compile_rule  # type: ignore[assignment, method-assign]  # the point
+
+
+def load_kept(folder: Path) -> Register:
+    """Return the register of a folder, read again where any file of it changed."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return _load(
+        folder,
+        tuple((str(path), (found := path.stat()).st_mtime_ns, found.st_size) for path in files),
+    )
+
+
+@cache
+def _load(folder: Path, _state: tuple[tuple[str, int, int], ...]) -> Register:
+    return load(folder)
+
+
+#: kind of database -> an engine of this process that was in use: all others share its statements.
+_ENGINES: dict[str, Engine] = {}
+
+
+def share_statements_of(engine: Engine) -> None:
+    """Let engines of the same kind use what this one, in use already, has compiled."""
+    _ENGINES.setdefault(engine.dialect.name, engine)
+
+
+def _prepare_engine(engine: Engine) -> None:
+    """Attach the product's rules; let the engine share the text of statements with its kind."""
+    shared = _ENGINES.get(engine.dialect.name)
+    if shared is not None:  # the dialect is a part of the key that a statement is kept under
+        engine.dialect.initialize = _know_already  # type: ignore[assignment, method-assign]  # asked once
+        engine.dialect = engine.pool._dialect = shared.dialect
+        engine._compiled_cache = shared._compiled_cache
+    prepare_engine(engine)
+
+
+def _know_already(_connection: Connection) -> None:
+    """Ask the server nothing: the shared dialect has asked it."""
