@@ -17,7 +17,16 @@ from tests.support.smtp import MailServer, mail_server
 _numbers = count(1)
 
 PUBLIC_PAGES = ("/", "/register", "/login", "/recover", "/rights")
-OWN_PAGES = ("/privacy", "/privacy/history", "/privacy/uses", "/account", "/rights")
+OWN_PAGES = (
+    "/privacy",
+    "/privacy/history",
+    "/privacy/uses",
+    "/privacy/download",
+    "/account",
+    "/rights",
+)
+#: What a person sees who has decided something.
+DECIDED_PAGES = ("/privacy", "/privacy/history", "/privacy/uses?answer=permit")
 PURPOSES = ("newsletter", "recommendations", "partner-advertising", "analytics")
 TARGET_PIXELS = 44
 SMALL = 320  # CSS pixels; WCAG 2.2, 1.4.10
@@ -87,6 +96,8 @@ def test_accept_and_refuse_weigh_the_same(ana: Visitor) -> None:
         ana.page.set_viewport_size({"width": width, "height": 900})
         for purpose in PURPOSES:
             _demand_equal_weight(ana, *_choice(ana, purpose))
+        for choice in ana.page.locator("#partner-offers .choice").all():  # of each partner, of all
+            _demand_equal_weight(ana, *choice.locator("button").all())
 
 
 def _demand_equal_weight(ana: Visitor, accept: Locator, refuse: Locator) -> None:
@@ -164,6 +175,12 @@ def test_every_page_is_readable_on_a_small_phone_in_both_schemes(
     ana.page.set_viewport_size({"width": SMALL, "height": 640})
     ana.page.emulate_media(color_scheme=scheme)
     _demand_readable(ana, OWN_PAGES, scheme)
+    ana.open("/privacy")
+    ana.page.locator("#partner-offers").get_by_role("button", name="Aceptar todas").click()
+    _demand_readable(ana, DECIDED_PAGES, scheme)
+    ana.open("/privacy/history")
+    receipt = ana.page.locator(".timeline a[href*='/receipts/']").first.get_attribute("href")
+    _demand_readable(ana, [receipt or ""], scheme)
     small = {"width": SMALL, "height": 640}
     with visitor(browser, portal.url, viewport=small, color_scheme=scheme) as stranger:
         _demand_readable(stranger, PUBLIC_PAGES, scheme)

@@ -66,10 +66,12 @@ def test_the_quickstarts_python_takes_anything_but_a_clear_yes_for_a_no(
         if answer == "closed":
             server.shutdown()
             server.server_close()
-        names: dict[str, object] = {}
-        exec(found.group(1).replace("http://localhost:8000", url), names)
-        may = names["may"]
-        assert callable(may)
-        assert may("token", "client", "person", "newsletter") is (answer == "200")
-        if answer != "closed":
-            server.shutdown()
+        try:
+            names: dict[str, object] = {}
+            exec(found.group(1).replace("http://localhost:8000", url), names)
+            may = names["may"]
+            assert callable(may)
+            assert may("token", "client", "person", "newsletter") is (answer == "200")
+        finally:
+            if answer != "closed":
+                server.shutdown()
