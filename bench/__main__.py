@@ -17,8 +17,9 @@ from pathlib import Path
 
 import requests
 
-from bench import provider, timing
+from bench import decisions, provider, records, timing
 from bench.load import Load, lua, run
+from bench.stage import Stages
 from tests.support.deployment import Deployment
 from tests.support.processes import ROOT, free_port, program
 
@@ -29,6 +30,17 @@ PEOPLE = 500
 CONNECTIONS = 32
 
 Measure = Callable[[int], Load]
+
+#: Parts that fill a database with people: name -> what measures it.
+PARTS: dict[str, Callable[[Stages, int], list[dict[str, object]]]] = {
+    "decisions": decisions.decisions,
+    "batches": decisions.batches,
+    "search": decisions.search,
+    "records": records.records,
+    "checks": records.checks,
+    "memory": decisions.memory,
+    "freshness": decisions.freshness,  # last: it withdraws what the others ask about
+}
 
 
 @contextmanager
@@ -149,7 +161,11 @@ def main() -> None:
     parser.add_argument("--only", help="measure this one (and the floor)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--people", type=int, default=100_000, help="stored, at most")
     arguments = parser.parse_args()
+    if arguments.only in PARTS:
+        keep(measure_parts([arguments.only], arguments.people), others=True)
+        return
     compared = timing.measure() if arguments.only in {None, ENUMERATION} else []
     if arguments.only == ENUMERATION:
         keep(compared, others=True)
@@ -166,7 +182,21 @@ def main() -> None:
             f"{result['name']!s:14}{result['value']:>12,.0f}{result['ratio']:>9.4f}"
             f"{result['p50_ms']:>9.2f}{result['p99_ms']:>9.2f}"
         )
+    if arguments.only is None:
+        compared += measure_parts(list(PARTS), arguments.people)
     keep([*rows, *compared], others=arguments.only is not None)
+
+
+def measure_parts(names: list[str], people: int) -> list[dict[str, object]]:
+    """Return the result rows of parts, one after the other."""
+    rows = list[dict[str, object]]()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
+        stages = Stages(Path(folder), stack)
+        for name in names:
+            print(f"\n{name}", flush=True)
+            rows += PARTS[name](stages, people)
+    return rows
 
 
 def keep(rows: list[dict[str, object]], *, others: bool) -> None:

@@ -45,6 +45,49 @@ def lua(bodies: list[str], token: str) -> str:
     )
 
 
+def lua_addresses(path: Path) -> str:
+    """Return a wrk script that gets the paths of a file, one a line, in turn."""
+    return (
+        "local ready, count, turn = {}, 0, 0\n"
+        "function init()\n"
+        f'  for path in io.lines("{path}") do\n'
+        "    count = count + 1\n"
+        '    ready[count] = wrk.format("GET", path)\n'
+        "  end\n"
+        "end\n"
+        "function request()\n"
+        "  turn = turn % count + 1\n"
+        "  return ready[turn]\n"
+        "end\n"
+    )
+
+
+def lua_file(path: Path, token: str, *, start: int = 0) -> str:
+    """Return a wrk script that posts the JSON bodies of a file, one a line, in turn.
+
+    It begins with the line after the first `start`.
+
+    Each request is made ready once: what the load costs is taken from what is measured.
+    """
+    return (
+        f"local ready, count, turn = {{}}, 0, {start}\n"
+        "local headers = {\n"
+        '  ["Content-Type"] = "application/json",\n'
+        f'  ["Authorization"] = "Bearer {token}"\n'
+        "}\n"
+        "function init()\n"
+        f'  for body in io.lines("{path}") do\n'
+        "    count = count + 1\n"
+        '    ready[count] = wrk.format("POST", nil, headers, body)\n'
+        "  end\n"
+        "end\n"
+        "function request()\n"
+        "  turn = turn % count + 1\n"
+        "  return ready[turn]\n"
+        "end\n"
+    )
+
+
 def run(url: str, *, seconds: int, connections: int, script: str | None = None) -> Load:
     """Send requests for so long over so many connections and return what was measured.
 
