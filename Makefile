@@ -47,8 +47,8 @@ soak: system-test setup-dev ## Run the long tests: large tables, attacks, kills
 	$(BIN)/pytest -m soak $(ARGS)
 
 .PHONY: bench
-bench: system-bench setup-dev ## Measure; prints and writes bench/results.json (ONLY=name for one)
-	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+bench: system-bench setup-dev ## Measure; writes bench/results.json (ONLY=name for one, PEOPLE=1000000)
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(PEOPLE),--people $(PEOPLE)) $(ARGS)
 
 .PHONY: setup
 setup: $(RUNTIME) $(CATALOGUES) ## Set up what `make run` needs

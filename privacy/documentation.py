@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -240,6 +241,9 @@ def _responses(scope: Scope, operation: Operation) -> dict[str, Any]:
             responses[str(status)]["content"] = {"application/json": {"schema": schema}}
         elif operation.media_type:
             responses[str(status)]["content"] = {operation.media_type: {}}
+        if status == HTTPStatus.OK and operation.other_media_types:
+            content = responses[str(status)].setdefault("content", {})
+            content |= {media_type: {} for media_type in operation.other_media_types}
     by_status: dict[int, list[str]] = {}
     for code in sorted(problems_of(scope, operation)):
         by_status.setdefault(PROBLEMS[code].status, []).append(code)

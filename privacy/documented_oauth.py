@@ -49,6 +49,14 @@ _ERROR: Final = _answer(
     },
     ["error"],
 )
+_NO_TOKEN: Final = _answer(
+    "Refused, in OAuth's form; without any token the body names no error (RFC 6750 s. 3.1).",
+    {
+        "error": _text("A code of the standard.", "invalid_token"),
+        "error_description": _text("One sentence for the developer."),
+    },
+    [],
+)
 _REFUSED: Final = {"400": _ERROR, "401": _ERROR, "429": _ERROR}
 _BY_CLIENT: Final[list[dict[str, list[str]]]] = [{"clientBasic": []}]
 
@@ -221,7 +229,7 @@ OAUTH_PATHS: Final[dict[str, dict[str, dict[str, Any]]]] = {
                     },
                     ["sub"],
                 ),
-                "401": _ERROR,
+                "401": _NO_TOKEN,
                 "403": _ERROR,
             },
         }

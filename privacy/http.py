@@ -137,6 +137,22 @@ def requires(
     return decorate
 
 
+def takes_up_to(limit_bytes: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view take a longer body than others, from callers who hold its scope.
+
+    Written above `requires`.
+
+    Args:
+        limit_bytes: of the whole body.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        view.body_limit_bytes = limit_bytes  # type: ignore[attr-defined]  # read before the body is
+        return view
+
+    return decorate
+
+
 def _step_up(actor: Actor, action: Action, page: str | None) -> BaseResponse | None:
     step_up = cast("StepUp | None", current_app.extensions.get("placet.step-up"))
     here = request.full_path.rstrip("?") if request.method == "GET" else request.path
@@ -310,6 +326,9 @@ def _deny_by_default() -> None:
     view = current_app.view_functions[request.endpoint]
     if request.endpoint != "static" and not hasattr(view, "required_scope"):
         raise NotFound("there is nothing at this address")
+    limit = getattr(view, "body_limit_bytes", None)
+    if limit is not None and current_actor().may(getattr(view, "required_scope", Scope.PUBLIC)):
+        request.max_content_length = limit
 
 
 def _refuse_null_characters() -> None:
@@ -368,3 +387,13 @@ def init_http(app: Flask) -> None:
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(Exception, _unexpected)
     app.after_request(_headers)
+
+
+def only(app: Flask, prefixes: tuple[str, ...]) -> None:
+    """Let `app` answer at these paths alone; whatever else is asked for is not there."""
+
+    def refuse() -> None:
+        if not request.path.startswith(prefixes):
+            raise NotFound("there is nothing at this address here")
+
+    app.before_request_funcs.setdefault(None, []).insert(0, refuse)

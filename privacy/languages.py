@@ -57,8 +57,12 @@ def _posted(name: str) -> str:
 
 
 def locale_of(language: str) -> str:
-    """Return the locale that formats dates and numbers for readers of a language."""
-    return LOCALES.get(language, language)
+    """Return the locale of pages, dates and numbers for readers of a language.
+
+    Args:
+        language: BCP 47; of one that we do not speak, the readers get our first.
+    """
+    return LOCALES[best_of([language]) or LANGUAGES[0]]
 
 
 def query_in_any_language(*, without: Collection[str] = ()) -> str:

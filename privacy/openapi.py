@@ -27,6 +27,7 @@ class Operation:
         example: a request body that works on the example register.
         headers: request headers that matter, name -> what for.
         media_type: of the answers' bodies where they are no JSON.
+        other_media_types: in which the 200 can be had too, by `Accept`.
     """
 
     summary: str
@@ -38,6 +39,7 @@ class Operation:
     example: Json = None
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str | None = None
+    other_media_types: tuple[str, ...] = ()
 
 
 def documented(operation: Operation) -> Callable[[View], View]:

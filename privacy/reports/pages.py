@@ -15,7 +15,7 @@ from policies.register.model import Register
 from policies.vocabulary import ConsentAction, ConsentChannel, Scope
 from privacy.consent.notice_html import render_notice
 from privacy.consent.words import channel_words, hour_words, title_of
-from privacy.desk import DESK_SECTIONS
+from privacy.desk import DESK_SECTIONS, action_words
 from privacy.http import InvalidFields, current_actor, load, requires
 from privacy.reports.download import download
 from privacy.reports.model import ExportForm, Filters
@@ -24,7 +24,7 @@ from privacy.reports.service import ConsentReports
 from privacy.unit_of_work import Runtime
 
 HOME = "/dpo/consents"
-TONES = {ConsentAction.GIVEN: "on"}
+TONES = {ConsentAction.GIVEN: "on", ConsentAction.RENEWED: "on"}
 
 
 def blueprint(runtime: Runtime, reports: ConsentReports, register: Register) -> Blueprint:
@@ -47,7 +47,8 @@ def blueprint(runtime: Runtime, reports: ConsentReports, register: Register) -> 
             filters=filters.to_query(),
             purposes=[("", gettext("Todas"))]
             + [(each, title_of(register, each)) for each in register.purposes],
-            actions=[("", gettext("Todas"))] + [(each.value, action_words(each)) for each in SAID],
+            actions=[("", gettext("Todas"))]
+            + [(each.value, action_words(each)) for each in ConsentAction],
             channels=[("", gettext("Todos"))]
             + [(each.value, channel_words(each)) for each in ConsentChannel],
             errors=errors,
@@ -132,20 +133,6 @@ def blueprint(runtime: Runtime, reports: ConsentReports, register: Register) -> 
         )
 
     return routes
-
-
-#: What a person can have said; the other actions are not recorded yet.
-SAID = (ConsentAction.GIVEN, ConsentAction.REFUSED, ConsentAction.WITHDRAWN)
-
-
-def action_words(action: ConsentAction) -> str:
-    """What was said, in the desk's neutral words."""
-    words = {
-        ConsentAction.GIVEN: gettext("Aceptado"),
-        ConsentAction.REFUSED: gettext("Rechazado"),
-        ConsentAction.WITHDRAWN: gettext("Retirado"),
-    }
-    return str(words.get(action, action.value))
 
 
 def _filters_of_form(schema: Schema) -> Filters:

@@ -20,6 +20,8 @@ def test_a_date_is_written_the_day_first(world: World, language: str, words: str
         assert (format_date(DAY, "long"), page_language()) == (words, language)
     with world.app.test_request_context("/"), force_locale(locale_of(language)):
         assert (format_date(DAY, "long"), page_language()) == (words, language)
+    assert locale_of(f"{language}-ES") == locale_of(language)
+    assert locale_of("ca-valencia") == "es"  # of a notice; no letter about it fails
 
 
 def test_a_page_says_its_language_without_the_region_and_is_translated(world: World) -> None:
