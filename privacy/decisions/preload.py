@@ -20,7 +20,7 @@ from privacy.pseudonyms.store import next_values
 
 #: So few that an answer waits for a millisecond or two, not for a page of people.
 PEOPLE_AT_ONCE: Final = 8
-PAUSE_SECONDS: Final = 0.002
+PAUSE_SECONDS: Final = 0.005
 
 log = logging.getLogger("placet.preload")
 
