@@ -176,22 +176,22 @@ class _Database(Protocol):
     def connect(self, url: str) -> Any:  # noqa: ANN401 - a driver's connection
         """Open it, without foreign keys and without waiting for the disk."""
 
-    def prepare(  # a driver's connection
+    def prepare(
         self,
-        connection: Any,  # noqa: ANN401
+        connection: Any,  # noqa: ANN401 - as above
         copies: Sequence[_Copy],
     ) -> None:
         """Make the table `bench_person` of those who are to be."""
 
     def add(
         self,
-        connection: Any,  # noqa: ANN401
+        connection: Any,  # noqa: ANN401 - as above
         table: str,
         rows: Iterable[tuple[object, ...]],
     ) -> None:
         """Add rows to a table, with its columns named behind its name."""
 
-    def finish(self, connection: Any) -> None:  # noqa: ANN401
+    def finish(self, connection: Any) -> None:  # noqa: ANN401 - as above
         """Bring it to rest, with fresh statistics."""
 
 

@@ -228,7 +228,7 @@ def _prepared(deployment: Deployment) -> Wrap:
 
     def wrap(holder: str, retention: str, epoch: int) -> bytes:
         sealer = placet.sealer
-        wrapped: bytes = sealer._wrap(holder, retention, epoch, os.urandom(KEY_BYTES))  # noqa: SLF001
+        wrapped: bytes = sealer._wrap(holder, retention, epoch, os.urandom(KEY_BYTES))  # noqa: SLF001 - as it wraps one
         return wrapped
 
     return wrap
