@@ -1,11 +1,13 @@
-"""Getting back into an account whose last second factor is lost: proofs, a waiting time, the end.
+"""Getting back into an account whose last second factor is lost: its proofs.
 
 1. Somebody names an address. The mailbox is proven by a mailed code, or by the button behind the
    mailed link; the browser that did so is the only one that goes on.
 2. A further, independent proof is shown (`policies.recovery`), and the waiting time begins: every
-   address is told, at once and again before the end, each time with a link that cancels it.
+   address is told, at once and again before the end, each time with a link that cancels it
+   (`lost_factor_waiting`).
 3. After it the mailbox is proven once more, by a mailed link and a code asked for behind it. Then
-   the second factors go, every session and known device ends, and the person signs in anew.
+   the second factors go, every session and known device ends, and the person signs in anew
+   (`lost_factor_end`).
 
 Signing in with the factor cancels it. Source: NIST SP 800-63B-4 s. 4.2; OWASP ASVS 5.0 6.4.4.
 """
@@ -22,9 +24,7 @@ from sqlalchemy.orm import Session
 from identity.accounts.attempts import AttemptKind, Attempts
 from identity.accounts.mailbox_proof import (
     CODE_LIFETIME,
-    MAX_CODE_TRIES,
     MailboxProof,
-    code_matches,
     new_proof,
 )
 from identity.accounts.model import (
@@ -38,21 +38,17 @@ from identity.accounts.model import (
 from identity.accounts.notices import Notice, SecurityNotices
 from identity.accounts.service import Accounts
 from identity.credentials import lost_factor_store as store
+from identity.credentials.lost_factor_found import held, of_browser, try_code
 from identity.credentials.lost_factor_letters import LostFactorLetters
+from identity.credentials.lost_factor_waiting import LostFactorWaiting
 from identity.credentials.model import (
-    OFFER_LIFETIME,
     RECOVERY_LIFETIME,
-    FactorRecoveryBegun,
-    FactorRecoveryCancelled,
-    FactorRecoveryCompleted,
     FactorRecoveryRequested,
-    PendingRecovery,
-    RecoveryEnd,
 )
 from identity.credentials.service import Passwords
 from identity.credentials.store import FactorRecoveryRow
 from policies.errors import Conflict, NotFound
-from policies.recovery import WAITING, Proof, enough, is_known
+from policies.recovery import Proof, is_known
 from privacy.actor import SYSTEM, Actor
 from privacy.events import Json
 from privacy.ids import new_id, new_token, secret_digest
@@ -83,8 +79,6 @@ class SecondFactors(Protocol):
 
 #: Returns since when a browser, by the token in its cookie, belongs to the account, or None.
 KnownSince = Callable[[Session, str, str | None, datetime], datetime | None]
-#: Ends every session and known device of an account; joins the transaction.
-EndEverything = Callable[[UnitOfWork, Account], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +97,7 @@ class Standing:
 
 
 class LostFactor:
-    """Recoveries of lost second factors."""
+    """Recoveries of lost second factors, until the waiting time begins."""
 
     def __init__(
         self,
@@ -115,9 +109,9 @@ class LostFactor:
         outbox: Outbox,
         letters: LostFactorLetters,
         notices: SecurityNotices,
+        waiting: LostFactorWaiting,
         second_factors: SecondFactors,
         known_since: KnownSince,
-        end_everything: EndEverything,
     ) -> None:
         self._runtime = runtime
         self._accounts = accounts
@@ -126,9 +120,9 @@ class LostFactor:
         self._outbox = outbox
         self._letters = letters
         self._notices = notices
+        self._waiting = waiting
         self._second_factors = second_factors
         self._known_since = known_since
-        self._end_everything = end_everything
 
     # ---- the mailbox ----
 
@@ -157,7 +151,7 @@ class LostFactor:
             account = self._accounts.by_email(uow.session, address)
             if account is None or not self._second_factors.has_any(uow.session, account.account_id):
                 return
-            pending = self.pending(uow.session, account.account_id)
+            pending = self._waiting.pending(uow.session, account.account_id)
             if pending is not None:  # who asks again is told until when, and can cancel
                 self._letters.waits(
                     uow, account, pending.recovery_id, pending.ready_at, reminder=True
@@ -182,7 +176,7 @@ class LostFactor:
         """
         if not self._second_factors.has_any(uow.session, account.account_id):
             raise NotFound("the account has no second factor")
-        if self.pending(uow.session, account.account_id) is not None:
+        if self._waiting.pending(uow.session, account.account_id) is not None:
             raise Conflict("a recovery of this account is waiting already")
         recovery_id = new_id(uow.ids)
         proof = new_proof(uow.ids, recovery_id)
@@ -267,22 +261,12 @@ class LostFactor:
             LinkNotValid: no try is left, or the code was used or has expired.
             WrongCode: a try is used up.
         """
-        self._count_code(actor, recovery_id, code)
+        try_code(self._runtime, actor, recovery_id, code)
         return self._prove(actor, recovery_id, device_token)
-
-    def _count_code(self, actor: Actor, recovery_id: str, code: str) -> None:
-        with self._runtime.unit_of_work(actor) as uow:
-            if not store.count_code_try(uow.session, recovery_id, MAX_CODE_TRIES, uow.now):
-                raise LinkNotValid("no try is left")
-            row = store.find(uow.session, recovery_id)
-            digest = row.code_digest if row else ""
-            uow.commit()
-        if not code_matches(recovery_id, code, digest):
-            raise WrongCode
 
     def _prove(self, actor: Actor, recovery_id: str, device_token: str | None) -> str:
         with self._runtime.unit_of_work(actor) as uow:
-            account = self._held(uow, recovery_id)
+            account = held(uow, self._accounts, recovery_id)
             secret = new_token(uow.ids)
             until = uow.now + RECOVERY_LIFETIME
             if not store.prove_mailbox(
@@ -293,7 +277,7 @@ class LostFactor:
             since = self._known_since(uow.session, account.account_id, device_token, uow.now)
             if since is not None and is_known(since, uow.now):
                 shown.add(Proof.KNOWN_DEVICE)
-            self._advance(uow, account, recovery_id, shown)
+            self._waiting.advance(uow, account, recovery_id, shown)
             uow.commit()
         return secret
 
@@ -305,7 +289,7 @@ class LostFactor:
         Raises:
             LinkNotValid: it has ended or expired, or never was.
         """
-        row = self._row_of(session, secret)
+        row = of_browser(session, secret, self._runtime.clock())
         account = self._accounts.find(session, row.account_id or "")
         if account is None or account.status is not AccountStatus.ACTIVE:
             raise LinkNotValid("the recovery is not valid any more")
@@ -333,11 +317,11 @@ class LostFactor:
         if not self._passwords.matches(encoded, password):
             raise WrongCredentials
         with self._runtime.unit_of_work(actor) as uow:
-            account = self._held(uow, recovery_id)
+            account = held(uow, self._accounts, recovery_id)
             if self._passwords.encoded(uow.session, account_id) != encoded:
                 raise WrongCredentials  # it was changed while we looked at it
             self._attempts.succeeded(uow, attempt)
-            self._advance(uow, account, recovery_id, {Proof.MAILBOX, Proof.PASSWORD})
+            self._waiting.advance(uow, account, recovery_id, {Proof.MAILBOX, Proof.PASSWORD})
             uow.commit()
 
     def show_recovery_code(self, actor: Actor, secret: str, code: str) -> None:
@@ -349,205 +333,18 @@ class LostFactor:
         """
         recovery_id, account_id = self._count_proof(actor, secret)
         with self._runtime.unit_of_work(actor) as uow:
-            account = self._held(uow, recovery_id)
+            account = held(uow, self._accounts, recovery_id)
             if not self._second_factors.claim_recovery_code(uow, account_id, code):
                 raise WrongCode
             self._notices.tell(uow, account, Notice.RECOVERY_CODE_USED)
-            self._advance(uow, account, recovery_id, {Proof.MAILBOX, Proof.RECOVERY_CODE})
+            self._waiting.advance(uow, account, recovery_id, {Proof.MAILBOX, Proof.RECOVERY_CODE})
             uow.commit()
 
     def _count_proof(self, actor: Actor, secret: str) -> tuple[str, str]:
         with self._runtime.unit_of_work(actor) as uow:
-            row = self._row_of(uow.session, secret)
+            row = of_browser(uow.session, secret, self._runtime.clock())
             found = row.recovery_id, row.account_id or ""
             if not store.count_proof_try(uow.session, found[0], MAX_PROOF_TRIES, uow.now):
                 raise LinkNotValid("no try is left")
             uow.commit()
         return found
-
-    def _advance(
-        self, uow: UnitOfWork, account: Account, recovery_id: str, shown: set[Proof]
-    ) -> None:
-        """Begin the waiting time where what was shown is enough; joins the transaction."""
-        row = store.find(uow.session, recovery_id)
-        if row is None:
-            raise LinkNotValid("the recovery is not valid any more")
-        proofs = shown | {Proof(each) for each in row.proofs.split()}
-        account_id = account.account_id
-        if not enough(
-            proofs,
-            password_set_by_mail=self._passwords.set_by_mail(uow.session, account_id),
-            privileged=account.role in PRIVILEGED,
-        ):
-            return
-        waiting = store.waiting_of(uow.session, account_id, uow.now)
-        if waiting is not None:  # a second one neither shortens nor lengthens the first
-            raise LinkNotValid("a recovery of this account is waiting already")
-        named, ready_at = " ".join(sorted(proofs)), uow.now + WAITING
-        if not store.begin_waiting(
-            uow.session,
-            recovery_id,
-            proofs=named,
-            at=uow.now,
-            ready_at=ready_at,
-            until=ready_at + OFFER_LIFETIME,
-        ):
-            raise LinkNotValid("the recovery is not valid any more")
-        store.end_others(
-            uow.session, account_id, recovery_id, uow.now, RecoveryEnd.SUPERSEDED.value
-        )
-        uow.record(
-            FactorRecoveryBegun(
-                subject_id=account.subject_id,
-                account_id=account_id,
-                recovery_id=recovery_id,
-                proofs=named,
-            )
-        )
-        self._letters.waits(uow, account, recovery_id, ready_at, reminder=False)
-
-    # ---- cancelling ----
-
-    def pending(self, session: Session, account_id: str) -> PendingRecovery | None:
-        """Return the account's recovery whose waiting time has begun, if there is one."""
-        row = store.waiting_of(session, account_id, self._runtime.clock())
-        if row is None or row.ready_at is None:
-            return None
-        return PendingRecovery(row.recovery_id, row.ready_at)
-
-    def cancellable(self, session: Session, recovery_id: str, mark: str) -> None:
-        """Find the recovery that a mailed link cancels; changes nothing.
-
-        Raises:
-            LinkNotValid: the link is not ours, or there is nothing left to cancel.
-        """
-        row = store.find(session, recovery_id)
-        ours = self._letters.is_cancel_mark(recovery_id, mark)
-        if not ours or row is None or row.ended or row.expires_at <= self._runtime.clock():
-            raise LinkNotValid("the link is not valid")
-
-    def cancel_by_link(self, actor: Actor, recovery_id: str, mark: str) -> None:
-        """Cancel a recovery by a mailed link's button, once.
-
-        Raises:
-            LinkNotValid: as `cancellable`.
-        """
-        with self._runtime.unit_of_work(actor) as uow:
-            self.cancellable(uow.session, recovery_id, mark)
-            account = self._held(uow, recovery_id)
-            if not self._cancel(uow, account, recovery_id, by="link"):
-                raise LinkNotValid("the recovery has ended")
-            uow.commit()
-
-    def cancel(self, uow: UnitOfWork, account: Account) -> None:
-        """Cancel what the account's page shows; commits. Nothing happens where nothing waits."""
-        pending = self.pending(uow.session, account.account_id)
-        if pending is not None:
-            self._cancel(uow, account, pending.recovery_id, by="person")
-        uow.commit()
-
-    def on_factor_shown(self, uow: UnitOfWork, account_id: str) -> None:
-        """Cancel it since the factor is there: somebody signed in with it. Joins."""
-        pending = self.pending(uow.session, account_id)
-        account = self._accounts.find(uow.session, account_id)
-        if pending is not None and account is not None:
-            self._cancel(uow, account, pending.recovery_id, by="sign-in")
-
-    def _cancel(self, uow: UnitOfWork, account: Account, recovery_id: str, *, by: str) -> bool:
-        if not store.cancel(uow.session, recovery_id, uow.now, RecoveryEnd.CANCELLED.value):
-            return False
-        uow.record(
-            FactorRecoveryCancelled(
-                subject_id=account.subject_id,
-                account_id=account.account_id,
-                recovery_id=recovery_id,
-                by=by,
-            )
-        )
-        self._notices.tell(uow, account, Notice.FACTOR_RECOVERY_CANCELLED)
-        return True
-
-    # ---- the end ----
-
-    def offered(self, session: Session, token: str) -> str:
-        """Return the id of the recovery whose last link this is; changes nothing.
-
-        Raises:
-            LinkNotValid: it was completed or cancelled, has expired or never was.
-        """
-        row = store.by_token(session, secret_digest(token))
-        now = self._runtime.clock()
-        if row is None or row.ended or row.offered_at is None or row.expires_at <= now:
-            raise LinkNotValid("the link is not valid")
-        return row.recovery_id
-
-    def send_code(self, actor: Actor, token: str) -> None:
-        """Mail the code that completes a recovery to whoever holds its last link; commits.
-
-        Raises:
-            LinkNotValid: as `offered`.
-            TooManyAttempts: so many codes were mailed that the next must wait.
-        """
-        with self._runtime.snapshot() as session:
-            recovery_id = self.offered(session, token)
-        self._attempts.begin(self._attempts.of_account(AttemptKind.LETTER, recovery_id))
-        with self._runtime.unit_of_work(actor) as uow:
-            account = self._held(uow, recovery_id)
-            proof = new_proof(uow.ids, recovery_id)
-            until = uow.now + CODE_LIFETIME
-            if not store.renew_code(uow.session, recovery_id, proof, uow.now, until):
-                raise LinkNotValid("the recovery has ended")
-            self._letters.code(uow, account, proof)
-            uow.commit()
-
-    def complete(self, actor: Actor, token: str, code: str) -> bool:
-        """Remove the second factors by the last link and its code, once; end everything.
-
-        A password too short to stand alone must be changed at the next sign-in.
-
-        Returns:
-            Whether the account has a password to sign in with; if not, one is set by mail.
-
-        Raises:
-            LinkNotValid: as `offered`, or no try is left.
-            WrongCode: a try is used up.
-        """
-        with self._runtime.snapshot() as session:
-            recovery_id = self.offered(session, token)
-        self._count_code(actor, recovery_id, code)
-        with self._runtime.unit_of_work(actor) as uow:
-            account = self._held(uow, recovery_id)
-            account_id = account.account_id
-            if not store.complete(uow.session, recovery_id, uow.now, RecoveryEnd.COMPLETED.value):
-                raise LinkNotValid("the recovery has ended")
-            self._second_factors.remove_all(uow, account)
-            self._end_everything(uow, account)
-            has_password = self._passwords.encoded(uow.session, account_id) is not None
-            if has_password and not self._passwords.long_enough_alone(uow.session, account_id):
-                self._passwords.demand_change(uow, account_id)
-            uow.record(
-                FactorRecoveryCompleted(
-                    subject_id=account.subject_id, account_id=account_id, recovery_id=recovery_id
-                )
-            )
-            self._notices.tell(uow, account, Notice.FACTOR_RECOVERY_COMPLETED)
-            uow.commit()
-        return has_password
-
-    # ---- finding ----
-
-    def _row_of(self, session: Session, secret: str) -> FactorRecoveryRow:
-        row = store.by_browser(session, secret_digest(secret))
-        if row is None or row.ended or row.expires_at <= self._runtime.clock():
-            raise LinkNotValid("the recovery is not valid any more")
-        return row
-
-    def _held(self, uow: UnitOfWork, recovery_id: str) -> Account:
-        """Return the recovery's account, held until the commit, so that steps wait their turn."""
-        row = store.find(uow.session, recovery_id)
-        if row is None or row.account_id is None:
-            raise LinkNotValid("the recovery is not valid any more")
-        try:
-            return self._accounts.lock(uow, row.account_id)
-        except NotFound:
-            raise LinkNotValid("the recovery is not valid any more") from None

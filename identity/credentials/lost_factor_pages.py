@@ -17,6 +17,8 @@ from identity.accounts.navigation import slow_down
 from identity.accounts.pages import FormErrors
 from identity.accounts.service import Accounts
 from identity.credentials.lost_factor import LostFactor
+from identity.credentials.lost_factor_end import LostFactorEnd
+from identity.credentials.lost_factor_waiting import LostFactorWaiting
 from policies.errors import InvalidInput, Unauthenticated
 from policies.vocabulary import Scope
 from privacy.http import current_actor, requires
@@ -45,6 +47,8 @@ class LostFactorPages:
         runtime: Runtime,
         accounts: Accounts,
         lost_factor: LostFactor,
+        waiting: LostFactorWaiting,
+        end: LostFactorEnd,
         attempts: Attempts,
         browser: KnowsDevice,
         *,
@@ -53,6 +57,8 @@ class LostFactorPages:
         self._runtime = runtime
         self._accounts = accounts
         self._lost_factor = lost_factor
+        self._waiting = waiting
+        self._end = end
         self._attempts = attempts
         self._browser = browser
         self._zone = ZoneInfo(time_zone)
@@ -166,13 +172,13 @@ class LostFactorPages:
     def show_cancel(self, recovery_id: str, mark: str) -> str:
         """Show the button that cancels; looking at it changes nothing."""
         with self._runtime.snapshot() as database:
-            self._lost_factor.cancellable(database, recovery_id, mark)
+            self._waiting.cancellable(database, recovery_id, mark)
         return render_template("accounts/recover_factor_cancel.html", errors=[])
 
     @requires(Scope.PUBLIC)
     def cancel_by_link(self, recovery_id: str, mark: str) -> Response:
         """Cancel the recovery by a mailed link's button."""
-        self._lost_factor.cancel_by_link(current_actor(), recovery_id, mark)
+        self._waiting.cancel_by_link(current_actor(), recovery_id, mark)
         flash(gettext("La recuperación está cancelada. No ha cambiado nada."), "success")
         return redirect("/login", code=303)
 
@@ -184,7 +190,7 @@ class LostFactorPages:
             account = self._accounts.find(uow.session, actor.account_id or "")
             if account is None:
                 raise Unauthenticated("the session has no account any more")
-            self._lost_factor.cancel(uow, account)
+            self._waiting.cancel(uow, account)
         flash(gettext("La recuperación está cancelada. No ha cambiado nada."), "success")
         return redirect("/account", code=303)
 
@@ -194,14 +200,14 @@ class LostFactorPages:
         if account_id is None:
             return None
         with self._runtime.snapshot() as database:
-            pending = self._lost_factor.pending(database, account_id)
+            pending = self._waiting.pending(database, account_id)
         return pending.ready_at if pending else None
 
     @requires(Scope.PUBLIC)
     def show_finish(self, token: str) -> str:
         """Show what the last link does; looking at it changes nothing."""
         with self._runtime.snapshot() as database:
-            self._lost_factor.offered(database, token)
+            self._end.offered(database, token)
         return render_template("accounts/recover_factor_finish.html", errors=[], sent=False)
 
     @requires(Scope.PUBLIC)
@@ -209,16 +215,16 @@ class LostFactorPages:
         """Mail the last code, or remove the second factors by it."""
         actor, template = current_actor(), "accounts/recover_factor_finish.html"
         if request.form.get("act") != "complete":
-            self._lost_factor.send_code(actor, token)
+            self._end.send_code(actor, token)
             return render_template(template, errors=[], sent=True)
         try:
-            has_password = self._lost_factor.complete(actor, token, request.form.get("code", ""))
+            has_password = self._end.complete(actor, token, request.form.get("code", ""))
         except WrongCode:
             errors = [("code", gettext("El código no es ese. Míralo otra vez en el correo."))]
             return render_template(template, errors=errors, sent=True), 422
         except LinkNotValid:
             with self._runtime.snapshot() as database:
-                self._lost_factor.offered(database, token)  # or the page for a dead link
+                self._end.offered(database, token)  # or the page for a dead link
             return render_template(template, errors=[(None, _code_is_over())], sent=False), 410
         session.pop(SECRET, None)
         if has_password:

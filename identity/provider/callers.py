@@ -16,7 +16,7 @@ from policies.register.model import Register
 from policies.vocabulary import Scope
 from privacy.actor import Actor, ActorKind
 from privacy.ids import secret_digest
-from privacy.prepared import Connections, Prepared
+from privacy.prepared import DRIVER_ERRORS, Connections, Prepared
 from privacy.unit_of_work import Runtime
 from privacy.versions import CALLERS, Versions
 
@@ -56,20 +56,17 @@ class Callers:
         self._versions = versions
         self._register = register
         self._lock = threading.Lock()
+        #: By the header as it came, which stands in this memory with each request anyway.
         self._known: dict[str, _Known] = {}
 
     def __call__(self, authorization: str, now: datetime) -> Actor | None:
-        """Return who calls; None: nobody, or with another kind of token.
+        """Return who calls; None: nobody, or with another kind of token, or nobody can tell now.
 
         Args:
             authorization: the header, or "".
             now: aware; read after the request arrived.
         """
-        bearer = _BEARER.fullmatch(authorization)
-        if bearer is None:
-            return None
-        digest = secret_digest(bearer[1])
-        known = self._known.get(digest)
+        known = self._known.get(authorization)
         if (
             known is not None
             and self._versions is not None
@@ -77,11 +74,15 @@ class Callers:
             and now < known.expires_at
         ):
             return known.actor
-        return self._read(digest, now)
+        bearer = _BEARER.fullmatch(authorization)
+        return self._read(authorization, bearer[1], now) if bearer else None
 
-    def _read(self, digest: str, now: datetime) -> Actor | None:
+    def _read(self, authorization: str, secret: str, now: datetime) -> Actor | None:
         moment = self._versions.moment() if self._versions else 0  # before the snapshot
-        rows = self._tokens.rows(of_digest=digest)
+        try:
+            rows = self._tokens.rows(of_digest=secret_digest(secret))
+        except DRIVER_ERRORS:  # the ordinary way says so
+            return None
         token = tokens.living(rows[0], now) if rows else None
         if token is None or not token.is_for_us:
             return None
@@ -91,7 +92,7 @@ class Callers:
             with self._lock:
                 if len(self._known) >= MOST_REMEMBERED:
                     self._known.clear()
-                self._known[digest] = _Known(actor, token.expires_at, stamp)
+                self._known[authorization] = _Known(actor, token.expires_at, stamp)
         return actor
 
 

@@ -10,12 +10,12 @@ from flask import Blueprint
 from identity.assembly import Identity
 from identity.sso import identity_pages, logout_pages, newcomer_pages, pages
 from identity.sso.arrival import Reception
+from identity.sso.configuration import load as load_providers
 from identity.sso.cookies import Cookies
 from identity.sso.housekeeping import Housekeeping
 from identity.sso.upstream import Upstreams
-from policies.register.model import Register
-from privacy.subjects.service import Subjects
-from privacy.unit_of_work import Runtime
+from privacy.kernel import Kernel
+from privacy.keys.keyring import RootKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,40 +27,35 @@ class Sso:
     housekeeping: Housekeeping
 
 
-def assemble(
-    upstreams: Upstreams,
-    identity: Identity,
-    *,
-    runtime: Runtime,
-    register: Register,
-    subjects: Subjects,
-) -> Sso:
+def configured(kernel: Kernel) -> Upstreams:
+    """Return the outside providers of the configuration."""
+    return Upstreams(
+        load_providers(kernel.settings.providers),
+        runtime=kernel.runtime,
+        sealer=kernel.sealer,
+        key=kernel.keyring.derive(RootKey.COOKIE, "upstreams"),
+        outbound=kernel.outbound,
+        base_url=kernel.base_url,
+    )
+
+
+def assemble(kernel: Kernel, upstreams: Upstreams, identity: Identity) -> Sso:
     """Wire the services."""
     reception = Reception(
-        runtime=runtime,
-        register=register,
+        runtime=kernel.runtime,
+        register=kernel.register,
         accounts=identity.accounts,
-        subjects=subjects,
+        subjects=kernel.subjects,
         identities=identity.identities,
         arrivals=identity.arrivals,
         sign_in=identity.sign_in,
     )
-    return Sso(upstreams, reception, Housekeeping(runtime))
+    return Sso(upstreams, reception, Housekeeping(kernel.runtime))
 
 
-def blueprints(
-    sso: Sso, identity: Identity, *, runtime: Runtime, register: Register, https: bool
-) -> Sequence[Blueprint]:
-    """Return the pages of people who come from outside providers.
-
-    Args:
-        sso: the services.
-        identity: those below.
-        runtime: the doors to the database.
-        register: says which attributes some purpose needs.
-        https: whether cookies may be `__Host-` ones.
-    """
-    cookies = Cookies(https=https)
+def blueprints(kernel: Kernel, sso: Sso, identity: Identity) -> Sequence[Blueprint]:
+    """Return the pages of people who come from outside providers."""
+    runtime, cookies = kernel.runtime, Cookies(https=kernel.settings.https)
     away = pages.UpstreamPages(
         runtime=runtime,
         upstreams=sso.upstreams,
@@ -74,7 +69,7 @@ def blueprints(
         newcomer_pages.blueprint(
             newcomer_pages.NewcomerPages(
                 runtime=runtime,
-                register=register,
+                register=kernel.register,
                 identities=identity.identities,
                 arrivals=identity.arrivals,
                 registrations=identity.registrations,

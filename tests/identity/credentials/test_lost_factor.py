@@ -11,6 +11,7 @@ from identity.accounts.client import Client
 from identity.accounts.model import Account, LinkNotValid, WrongCode, WrongCredentials
 from identity.accounts.store import AccountRow
 from identity.credentials.lost_factor import MAX_PROOF_TRIES, LostFactor
+from identity.credentials.lost_factor_end import LostFactorEnd
 from identity.credentials.store import FactorRecoveryRow, PasswordRow
 from identity.mfa.factors import has_second_factor
 from identity.risk.devices import Devices
@@ -55,6 +56,10 @@ class Case:
     def service(self) -> LostFactor:
         return self.world.placet.identity.lost_factor
 
+    @property
+    def end(self) -> LostFactorEnd:
+        return self.world.placet.identity.lost_factor_end
+
     def next_letter(self) -> Letter:
         self._read += 1
         return letter(self.world, self.mail, ANA, self._read)
@@ -94,7 +99,12 @@ class Case:
     @property
     def ready(self) -> bool:
         with self.world.placet.runtime.snapshot() as session:
-            return self.service.pending(session, self.account.account_id) is not None
+            return (
+                self.world.placet.identity.lost_factor_waiting.pending(
+                    session, self.account.account_id
+                )
+                is not None
+            )
 
     @property
     def has_factor(self) -> bool:
@@ -184,9 +194,9 @@ def test_completing_ends_every_session_and_device(case: Case) -> None:
             return sessions.find(session, secret, now=clock()) is not None
 
     assert lives()
-    case.service.send_code(ANONYMOUS, token)
+    case.end.send_code(ANONYMOUS, token)
     code = case.next_letter().code
-    assert case.service.complete(ANONYMOUS, token, code)
+    assert case.end.complete(ANONYMOUS, token, code)
     assert not lives()
     with case.world.placet.runtime.snapshot() as session:
         assert Devices.of_account(session, case.account.account_id) == []
@@ -412,8 +422,8 @@ def test_an_account_with_a_passkey_alone_goes_on_to_set_a_password(case: Case) -
 def test_a_password_too_short_to_stand_alone_must_be_changed_afterwards(case: Case) -> None:
     case.change(sa.update(PasswordRow).values(long_enough_alone=False))
     token = case.offered().rsplit("/", 1)[1]
-    case.service.send_code(ANONYMOUS, token)
-    case.service.complete(ANONYMOUS, token, case.next_letter().code)
+    case.end.send_code(ANONYMOUS, token)
+    case.end.complete(ANONYMOUS, token, case.next_letter().code)
     with case.world.placet.runtime.snapshot() as session:
         assert case.world.placet.identity.passwords.must_change(session, case.account.account_id)
 
@@ -422,7 +432,7 @@ def test_what_nobody_completes_expires_and_is_forgotten(case: Case) -> None:
     token = case.offered().rsplit("/", 1)[1]
     case.world.clock.advance(days=7)
     with pytest.raises(LinkNotValid):
-        case.service.send_code(ANONYMOUS, token)
+        case.end.send_code(ANONYMOUS, token)
     case.work()
     assert EventTag.CREDENTIALS_FACTOR_RECOVERY_EXPIRED in case.events()
     with case.world.placet.runtime.snapshot() as session:

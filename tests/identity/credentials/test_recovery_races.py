@@ -80,10 +80,10 @@ def test_a_lost_factor_s_recovery_is_proven_and_completed_once(
     world.clock.now += WAITING
     identity.lost_factor_tasks.run_due()
     token = letter(world, mail_server, ANA, 3).path.rsplit("/", 1)[1]
-    service.send_code(ANONYMOUS, token)
+    identity.lost_factor_end.send_code(ANONYMOUS, token)
     code = letter(world, mail_server, ANA, 4).code
     assert MANY > MAX_CODE_TRIES
-    assert len(_at_once(lambda _: service.complete(ANONYMOUS, token, code))) == 1
+    assert len(_at_once(lambda _: identity.lost_factor_end.complete(ANONYMOUS, token, code))) == 1
     with world.placet.runtime.snapshot() as session:
         assert not has_second_factor(session, account_of(world).account_id)
     assert world.verify().ok

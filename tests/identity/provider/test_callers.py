@@ -13,6 +13,7 @@ from identity.provider.model import Client
 from privacy.actor import SYSTEM
 from privacy.http import only
 from privacy.prepared import Connections
+from tests.support.tampering import behind_our_back
 from tests.support.world import World
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -84,6 +85,19 @@ def test_a_client_that_is_disabled_or_changed_is_read_anew(world: World) -> None
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
         world.placet.clients.disable(uow, client.client_id)
     assert callers(f"Bearer {token}", world.clock.now) is None
+
+
+def test_where_nobody_can_be_read_the_ordinary_way_says_so(world: World, database_url: str) -> None:
+    _client, token = _called(world)
+    callers, _reads = _callers(world)
+    with behind_our_back(database_url) as connection:
+        connection.execute(sa.text("ALTER TABLE oauth_token RENAME TO elsewhere"))
+    assert callers(f"Bearer {token}", world.clock.now) is None
+    world.app.testing = False
+    answer = world.client.post(
+        "/access/v1/evaluation", json={}, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert (answer.status_code, answer.mimetype) == (500, "application/problem+json")
 
 
 @pytest.mark.parametrize("header", ["", "Bearer ", "Basic eDp5", "Bearer pat_short", "bearer pat_"])

@@ -270,7 +270,7 @@ def test_what_is_asked_is_counted_as_a_use_that_the_person_sees(world: World, an
     letter = register(world, scopes=EVERYTHING)
     token = signed_in(letter, "newsletter", scope="openid email")
     released(letter, token)
-    world.placet.uses.flush()
+    world.count_uses()
     page = letter.browser.get("/privacy/uses").text
     assert "Tienda" in page
     assert "La carta del mes" in page
