@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +127,8 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys=ON",
         "secure_delete=ON",
         f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",
+        # 16 MiB: a page that many commits change is copied once, and few of them wait for it.
+        "wal_autocheckpoint=4000",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
@@ -215,14 +216,20 @@ def _note_change(
     if door is None:  # migrations and the tests' own look behind our back
         return
     for name, info, only_adds in _changed_by(statement, context):
-        if door != "writing":
-            raise ReadOnlyDoor(f"{name} was changed through the reading door")
-        changes: Changes = connection.info["placet_changed"]
-        if not info.get("operational"):
-            changes.audited.add(name)
-        changes.facts |= info.get("decides", False)
-        # Who is unknown is never remembered: a row more lets nobody in who was kept out.
-        changes.admission |= info.get("admits", False) and not only_adds
+        _note(connection, door, name, info, only_adds=only_adds)
+
+
+def _note(
+    connection: Connection, door: str, name: str, info: Mapping[str, bool], *, only_adds: bool
+) -> None:
+    if door != "writing":
+        raise ReadOnlyDoor(f"{name} was changed through the reading door")
+    changes: Changes = connection.info["placet_changed"]
+    if not info.get("operational"):
+        changes.audited.add(name)
+    changes.facts |= info.get("decides", False)
+    # Who is unknown is never remembered: a row more lets nobody in who was kept out.
+    changes.admission |= info.get("admits", False) and not only_adds
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -356,13 +363,23 @@ class Database:
             common = connection.begin()
             touched = Touched()
             connection.info["placet_touched_together"] = touched
+
+            @contextmanager
+            def session() -> Iterator[Session]:
+                changes: Changes = connection.info["placet_changed"]
+                before = changes.copy()
+                try:
+                    with Session(
+                        connection,
+                        expire_on_commit=False,
+                        join_transaction_mode="create_savepoint",
+                    ) as part:
+                        yield part
+                finally:
+                    changes.become(before)  # its commit accounted for the rest, or it was undone
+
             try:
-                yield partial(
-                    Session,
-                    connection,
-                    expire_on_commit=False,
-                    join_transaction_mode="create_savepoint",
-                )
+                yield session
                 with self._marked(touched):
                     common.commit()
             finally:
@@ -403,6 +420,22 @@ class Database:
         """Return what this transaction has changed so far."""
         changes: Changes = session.connection().info["placet_changed"]
         return changes
+
+    @staticmethod
+    def note(connection: Connection, table: sa.Table, *, only_adds: bool) -> None:
+        """Note a change that goes to the driver past SQLAlchemy; before it is made.
+
+        Args:
+            connection: of a session that `writing` or its kin opened.
+            table: what is changed.
+            only_adds: no row that was there is changed.
+
+        Raises:
+            ReadOnlyDoor: the session came through the reading door.
+        """
+        door = connection.get_execution_options().get("placet_door")
+        if door is not None:  # as in `_note_change`
+            _note(connection, door, table.name, table.info, only_adds=only_adds)
 
     def marking(self, session: Session, touched: Touched) -> AbstractContextManager[None]:
         """Mark what the session's commit changes, around it or around the one it is a part of."""

@@ -265,7 +265,7 @@ def problems_of(scope: Scope, operation: Operation) -> set[str]:
         if "malformed-evaluation" not in codes:  # AuthZEN has one answer for all of these
             codes |= {"malformed-json", "unsupported-media-type", "invalid-input"}
     if operation.query:
-        codes.add("invalid-input")
+        codes |= {"invalid-input", "bad-request"}  # the latter for a null character
     return codes
 
 

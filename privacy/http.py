@@ -51,6 +51,8 @@ FORMS_FROM_OUTSIDE = ("/oauth/authorize", "/oauth/logout")
 #: Below here only outside providers send forms, through the browser or by themselves; what they say
 #: counts by its own proofs. No page of ours has a form that goes there.
 FORMS_OF_PROVIDERS = "/sso/"
+#: Methods that change nothing. Source: RFC 9110 s. 9.2.1.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: What a browser says of a form that our own page, or nobody's, sends. Source: W3C Fetch Metadata.
 OWN_SITE = frozenset({"same-origin", "none"})
 CONTENT_SECURITY_POLICY = (
@@ -172,6 +174,18 @@ def current_actor() -> Actor:
         authenticate = cast("Authenticator | None", current_app.extensions.get(f"placet.{name}"))
         g.actor = (authenticate() if authenticate else None) or ANONYMOUS
     return cast("Actor", g.actor)
+
+
+def confirm_actor(scope: Scope) -> None:
+    """Work out anew who sent this request, for what must hold once all of it is there.
+
+    A body may arrive long after the headers, and the token may have ended in between.
+
+    Raises:
+        Unauthenticated, InsufficientScope: the caller holds `scope` no longer.
+    """
+    g.pop("actor", None)
+    current_actor().demand(scope)
 
 
 def authenticate_with(
@@ -334,24 +348,30 @@ def _deny_by_default() -> None:
 def _refuse_null_characters() -> None:
     """Refuse U+0000 in an address or a form: PostgreSQL keeps no text that holds one.
 
-    OAuth's own endpoints say it in OAuth's own form.
+    OAuth's own endpoints say it in OAuth's own form. A form that no view is going to read is not
+    waited for: it may never come.
     """
     if "\0" in request.path:
         raise NotFound("there is nothing at this address")
     if request.path.startswith("/oauth/"):
         return
-    for members in (request.args, request.form):
-        if any("\0" in text for pair in members.items(multi=True) for text in pair):
+    sent = [*request.args.items(multi=True)]
+    if request.endpoint is not None and request.method not in SAFE and not is_api(request.path):
+        sent += request.form.items(multi=True)
+    for pair in sent:
+        if any("\0" in text for text in pair):
             raise _Named("bad-request", "a value holds a null character")
 
 
 def _protect_forms() -> None:
     """Check the CSRF token of every form; bearer-token paths carry no ambient authority."""
+    if request.endpoint is None:  # nothing is going to be done
+        return
     if is_api(request.path) or request.path.startswith(OAUTH_BACK_CHANNEL):
         return
     if request.path in FORMS_FROM_OUTSIDE or request.path.startswith(FORMS_OF_PROVIDERS):
         return
-    unsafe = request.method not in {"GET", "HEAD", "OPTIONS"}
+    unsafe = request.method not in SAFE
     if unsafe and request.headers.get("Sec-Fetch-Site", "same-origin") not in OWN_SITE:
         raise CSRFError("another site sent this form")
     csrf.protect()

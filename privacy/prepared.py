@@ -11,16 +11,21 @@ import sqlite3
 import threading
 from collections import namedtuple
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from functools import cached_property
+from typing import Any, Final, cast
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import visitors
 
 from privacy.database import SQLITE_BUSY_SECONDS
 
 Raw = sqlite3.Connection | psycopg.Connection[Any]
+#: So much of SQLite's file a connection reads where the kernel has it, without copying it first.
+MAPPED_BYTES: Final = 2**30
 #: What a driver raises where a statement could not be answered.
 DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
 
@@ -28,8 +33,16 @@ DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
 class Connections:
     """One connection for each thread that reads; closed when the engine is disposed of."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, mapped: int = 0) -> None:
+        """Open none yet.
+
+        Args:
+            engine: of the database.
+            mapped: so many bytes of SQLite's file are mapped. What is read of them counts as the
+                process's memory, once for each thread, and is the kernel's to take back.
+        """
         self.engine = engine
+        self._mapped = mapped
         self._of_thread = threading.local()
         self._open: list[Raw] = []
         event.listen(engine, "engine_disposed", lambda _engine: self._close())
@@ -43,7 +56,7 @@ class Connections:
             except psycopg.OperationalError:
                 if not cast("psycopg.Connection[Any]", connection).closed:
                     raise
-        connection = self._of_thread.connection = _connect(self.engine)
+        connection = self._of_thread.connection = _connect(self.engine, self._mapped)
         self._open.append(connection)
         return _run(connection, sql, parameters)
 
@@ -53,17 +66,79 @@ class Connections:
         self._of_thread = threading.local()
 
 
-class Prepared:
-    """A SELECT that was compiled once."""
+Statement = sa.Select[*tuple[Any, ...]]
 
-    def __init__(self, connections: Connections, statement: sa.Select[*tuple[Any, ...]]) -> None:
-        dialect = connections.engine.dialect
-        compiled = statement.compile(dialect=dialect)
+
+class Prepared:
+    """A SELECT that is compiled once in a process, when it is first asked."""
+
+    def __init__(
+        self, connections: Connections, statement: Statement | Callable[[], Statement]
+    ) -> None:
+        """Compile nothing yet.
+
+        Args:
+            connections: to ask by.
+            statement: or what makes it, and returns the same one each time.
+        """
         self._connections = connections
-        self._sql = str(compiled)
-        self._positions = compiled.positiontup
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._writers = {
+        self._statement = statement
+
+    @cached_property
+    def _form(self) -> _Form:
+        statement = self._statement() if callable(self._statement) else self._statement
+        dialect = self._connections.engine.dialect
+        form = _FORMS.get((statement, dialect.name))
+        if form is None:
+            form = _FORMS[statement, dialect.name] = _Form(statement, dialect)
+        return form
+
+    def rows(self, within: Raw | None = None, /, **wanted: Any) -> list[Any]:  # noqa: ANN401 - by the statement's own types
+        """Return the rows, each with the statement's columns as attributes.
+
+        Args:
+            within: a connection whose transaction it is part of; None: a snapshot of its own.
+            wanted: a value for each parameter, of its Python type.
+
+        Raises:
+            sqlite3.Error, psycopg.Error: the database could not answer.
+        """
+        form = self._form
+        for name, process in form.writers.items():
+            if name in wanted:
+                wanted[name] = process(wanted[name])
+        return [form.read(values) for values in self.raw(within, **wanted)]
+
+    def raw(self, within: Raw | None = None, /, **wanted: Any) -> list[Any]:  # noqa: ANN401 - by the driver's types
+        """Return the rows as the driver gives them, tuples of types of its own.
+
+        Args:
+            within: as for `rows`.
+            wanted: a value for each parameter, of a type that the driver takes.
+
+        Raises:
+            sqlite3.Error, psycopg.Error: the database could not answer.
+        """
+        form = self._form
+        parameters: Any = form.fixed | wanted
+        if form.positions is not None:
+            parameters = [parameters[name] for name in form.positions]
+        if within is not None:
+            return _run(within, form.sql, parameters)
+        return self._connections.fetch(form.sql, parameters)
+
+
+class _Form:
+    """A statement in the words of one database's driver."""
+
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
+        compiled = _with_constants(statement).compile(
+            dialect=dialect, compile_kwargs={"render_postcompile": True}
+        )
+        self.sql = str(compiled)
+        self.positions = compiled.positiontup
+        self.fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        self.writers = {
             name: process
             for name, bound in compiled.binds.items()
             if (process := bound.type.dialect_impl(dialect).bind_processor(dialect))
@@ -74,31 +149,34 @@ class Prepared:
         readers = [c.type.dialect_impl(dialect).result_processor(dialect, None) for c in columns]
         self._readers = [(place, each) for place, each in enumerate(readers) if each]
 
-    def rows(self, **wanted: Any) -> list[Any]:  # noqa: ANN401 - by the statement's own types
-        """Return the rows, each with the statement's columns as attributes.
-
-        Args:
-            wanted: a value for each parameter, of its Python type.
-
-        Raises:
-            sqlite3.Error, psycopg.Error: the database could not answer.
-        """
-        for name, process in self._writers.items():
-            if name in wanted:
-                wanted[name] = process(wanted[name])
-        parameters: Any = self._fixed | wanted
-        if self._positions is not None:
-            parameters = [parameters[name] for name in self._positions]
-        return [self._read(values) for values in self._connections.fetch(self._sql, parameters)]
-
-    def _read(self, values: Sequence[Any]) -> Any:  # noqa: ANN401 - as above
+    def read(self, values: Sequence[Any]) -> Any:  # noqa: ANN401 - by the statement's own types
+        """Return a row of the driver's with the statement's types and names."""
         read = list(values)
         for place, process in self._readers:
             read[place] = process(read[place])
         return self._row(read)
 
 
-def _connect(engine: Engine) -> Raw:
+#: By statement and database: the statements are made once and stay.
+_FORMS: Final[dict[tuple[Statement, str], _Form]] = {}
+
+
+def driver_of(session: Session) -> Raw:
+    """Return the driver's own connection, in the session's transaction."""
+    return cast("Raw", session.connection().connection.driver_connection)
+
+
+def _with_constants(statement: Statement) -> Statement:
+    """Return the statement with its own constants in its text: the driver need not send them."""
+
+    def write_out(bound: sa.BindParameter[Any]) -> None:
+        bound.literal_execute = bound.value is not None
+        bound.required = False  # comes with each execution
+
+    return visitors.cloned_traverse(statement, {}, {"bindparam": write_out})
+
+
+def _connect(engine: Engine, mapped: int) -> Raw:
     """Open a connection that can only read, and is in no transaction between statements."""
     if engine.dialect.name == "sqlite":
         # Used by one thread; closed by whoever disposes of the engine.
@@ -109,11 +187,13 @@ def _connect(engine: Engine) -> Raw:
             check_same_thread=False,
         )
         light.execute("PRAGMA query_only=ON")
+        light.execute(f"PRAGMA mmap_size={mapped}")
         return light
     arguments, named = engine.dialect.create_connect_args(engine.url)
     connection = cast("psycopg.Connection[Any]", engine.dialect.connect(*arguments, **named))
     connection.autocommit = True
     connection.execute("SET default_transaction_read_only = on")
+    connection.execute("SET plan_cache_mode = force_generic_plan")  # planning costs ten times more
     return connection
 
 

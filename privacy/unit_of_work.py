@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,9 @@ from privacy.faults import Faults, NoFaults
 from privacy.group_commit import GroupCommit
 from privacy.ids import Ids
 from privacy.versions import Touched
+
+if TYPE_CHECKING:  # the log records by a unit of work
+    from privacy.audit.store import NewEntry
 
 
 class Recorder(Protocol):
@@ -43,6 +46,10 @@ class Recorder(Protocol):
         Returns:
             Their entry ids.
         """
+        ...
+
+    def write(self, session: Session, entries: Sequence[NewEntry], *, at: datetime) -> None:
+        """Write entries that were drafted before, in the caller's transaction, in order."""
         ...
 
 
@@ -105,13 +112,21 @@ class UnitOfWork:
         entry_ids = self._recorder.append(
             self.session, happened, at=self.now, actor=self.actor.name, ids=self.ids
         )
-        self._recorded += len(entry_ids)
-        for event, _evidence in happened:
+        self._tell([event for event, _evidence in happened])
+        return entry_ids
+
+    def record_drafted(self, drafted: Sequence[tuple[Event, NewEntry]]) -> None:
+        """As `record_many`, for events whose entries were drafted before."""
+        self._recorder.write(self.session, [entry for _event, entry in drafted], at=self.now)
+        self._tell([event for event, _entry in drafted])
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        self._recorded += len(events)
+        for event in events:
             self._concerned.update(event.people)
-        for event, _evidence in happened:
+        for event in events:
             for subscriber in self._subscribers.get(type(event), ()):
                 subscriber(self, event)
-        return entry_ids
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
@@ -54,6 +54,10 @@ class Sealer(Protocol):
     ) -> None:
         """Hold the keys of many holders at once, so that `seal` need not ask for each."""
         ...
+
+
+#: Encrypts (associated data, plain).
+Seal = Callable[[bytes, bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +123,21 @@ class AuditLog:
         if len(happened) > 1:
             self._make_ready(session, [event for event, _evidence in happened], at)
         entries = [
-            self._entry(session, event, evidence, at=at, actor=actor, ids=ids)
+            self.draft(event, evidence, self._seal(session, event, at), at=at, actor=actor, ids=ids)
             for event, evidence in happened
         ]
-        store.add(session, entries, at=at)
+        self.write(session, entries, at=at)
         return [entry.entry_id for entry in entries]
+
+    def write(self, session: Session, entries: Sequence[store.NewEntry], *, at: datetime) -> None:
+        """Write entries, to wait for their places in this order, in the caller's transaction."""
+        store.add(session, entries, at=at)
+
+    def _seal(self, session: Session, event: Event, at: datetime) -> Seal:
+        holder = event.subject_id or DEPLOYMENT
+        return lambda where, plain: self._sealer.seal(
+            session, holder, event.retention, where, plain, at=at
+        )
 
     def _make_ready(self, session: Session, events: Sequence[Event], at: datetime) -> None:
         holders: dict[RetentionClass, set[str]] = {}
@@ -132,16 +146,26 @@ class AuditLog:
         for retention, of_class in holders.items():
             self._sealer.make_ready(session, of_class, retention, at=at)
 
-    def _entry(
+    def draft(
         self,
-        session: Session,
         event: Event,
         evidence: Mapping[str, Json],
+        seal: Seal,
         *,
         at: datetime,
         actor: str,
         ids: Ids,
     ) -> store.NewEntry:
+        """Return the entry that records an event, to be written; reads and writes no database.
+
+        Args:
+            event: what happened.
+            evidence: what must be provable later.
+            seal: by the key of the person concerned, for the event's retention class.
+            at: aware; of the entry.
+            actor: the name of who did it.
+            ids: randomness.
+        """
         entry_id = new_id(ids)
         holder = event.subject_id or DEPLOYMENT
         payload: dict[str, Json] = {
@@ -161,9 +185,7 @@ class AuditLog:
                 erased=event.leaf_erased,
             )
         )
-        sealed = self._sealer.seal(
-            session, holder, event.retention, payload_place(entry_id), opened, at=at
-        )
+        sealed = seal(payload_place(entry_id), opened)
         return store.NewEntry(
             entry_id=entry_id,
             leaf=leaf,

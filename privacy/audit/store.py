@@ -7,13 +7,13 @@ alone ties an entry to a person, and its rows go when the person's data of that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from privacy.bulk import Insert
 from privacy.database import OPERATIONAL, Base, UtcDateTime
 
 
@@ -118,14 +118,15 @@ class SignedCheckpoint(Base):
 RowT = TypeVar("RowT", Payload, Opening)
 
 
-# Built once: every recorded event asks them.
-_ADD_ENTRY = sa.insert(cast("sa.Table", Entry.__table__))
-_ADD_PAYLOAD = sa.insert(cast("sa.Table", Payload.__table__))
-_ADD_PENDING = sa.insert(cast("sa.Table", Pending.__table__))
+_ADD_ENTRIES = Insert(cast("sa.Table", Entry.__table__), ("entry_id", "leaf", "intake_tag"))
+_ADD_PAYLOADS = Insert(
+    cast("sa.Table", Payload.__table__), ("entry_id", "holder", "retention", "sealed")
+)
+_ADD_PENDING = Insert(cast("sa.Table", Pending.__table__), ("entry_id", "at"))
+_ADD_LEAVES = Insert(cast("sa.Table", Leaf.__table__), ("leaf_index", "entry_id"))
 
 
-@dataclass(frozen=True, slots=True)
-class NewEntry:
+class NewEntry(NamedTuple):
     """An entry on its way into the log: columns of `Entry` and `Payload`."""
 
     entry_id: str
@@ -138,23 +139,10 @@ class NewEntry:
 
 def add(session: Session, entries: Sequence[NewEntry], *, at: datetime) -> None:
     """Add entries with their payloads, to wait for their places in this order."""
-    session.execute(
-        _ADD_ENTRY,
-        [{"entry_id": e.entry_id, "leaf": e.leaf, "intake_tag": e.intake_tag} for e in entries],
-    )
-    session.execute(
-        _ADD_PAYLOAD,
-        [
-            {
-                "entry_id": e.entry_id,
-                "holder": e.holder,
-                "retention": e.retention,
-                "sealed": e.sealed,
-            }
-            for e in entries
-        ],
-    )
-    session.execute(_ADD_PENDING, [{"entry_id": e.entry_id, "at": at} for e in entries])
+    rows = [each._asdict() for each in entries]
+    _ADD_ENTRIES.run(session, rows)
+    _ADD_PAYLOADS.run(session, rows)
+    _ADD_PENDING.run(session, [{"entry_id": each.entry_id, "at": at} for each in entries])
 
 
 def latest_checkpoint(session: Session) -> SignedCheckpoint | None:
@@ -191,8 +179,8 @@ def pending_count(session: Session) -> int:
 
 def place_entries(session: Session, first_index: int, placed: Sequence[tuple[int, str]]) -> None:
     """Give (ordinal, entry id) pairs consecutive places and take them off the queue."""
-    session.execute(
-        sa.insert(Leaf),
+    _ADD_LEAVES.run(
+        session,
         [
             {"leaf_index": first_index + offset, "entry_id": entry_id}
             for offset, (_ordinal, entry_id) in enumerate(placed)

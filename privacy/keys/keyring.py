@@ -40,6 +40,7 @@ class Keyring:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: dict[Path, bytes] = {}
+        self._keks: dict[int, bytes] = {}
         self._derived: dict[tuple[RootKey, tuple[str, ...], int], bytes] = {}
 
     def create_missing(self, ids: Ids) -> bool:
@@ -90,7 +91,9 @@ class Keyring:
 
     def kek(self, epoch: int) -> bytes:
         """Return the key-encryption key of `epoch`, 32 bytes."""
-        return self._load(self._kek_path(epoch))
+        if epoch not in self._keks:  # asked for with every value that is sealed or opened
+            self._keks[epoch] = self._load(self._kek_path(epoch))
+        return self._keks[epoch]
 
     def create_epoch(self, ids: Ids) -> int:
         """Create the next key-encryption key and return its epoch."""
@@ -108,6 +111,7 @@ class Keyring:
             os.fsync(file.fileno())
         path.unlink()
         self._read.pop(path, None)
+        self._keks.pop(epoch, None)
 
     def key_files(self) -> Iterable[Path]:
         """Yield every key file there is."""

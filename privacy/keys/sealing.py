@@ -24,6 +24,9 @@ from privacy.keys.keyring import KEY_BYTES, Keyring
 
 __all__ = ["DEPLOYMENT", "KeyDestroyed", "SealBroken", "Sealer", "place"]
 
+#: The columns of `store.DataKey`.
+KeyRow = dict[str, object]
+
 VERSION = b"\x01"
 NONCE_BYTES = 12
 
@@ -72,8 +75,40 @@ class Sealer:
         key = self._key(session, holder, retention, hold=holder != DEPLOYMENT)
         if key is None:
             key = self._create(session, holder, retention, at)
+        return self.seal_under(key, where, plain)
+
+    def seal_under(self, key: bytes, where: bytes, plain: bytes) -> bytes:
+        """As `seal`, under a key that the caller knows and holds."""
         nonce = self._ids.random_bytes(NONCE_BYTES)
         return VERSION + nonce + AESGCM(key).encrypt(nonce, plain, where)
+
+    def new_key(
+        self, holder: str, retention: RetentionClass, *, at: datetime
+    ) -> tuple[bytes, KeyRow]:
+        """Return a key for a holder who has none of this class, and its row of `store.DataKey`."""
+        plain = self._ids.random_bytes(KEY_BYTES)
+        epoch = self._keyring.current_epoch()
+        made: KeyRow = {
+            "holder": holder,
+            "retention": retention.value,
+            "epoch": epoch,
+            "wrapped": self._wrap(holder, retention.value, epoch, plain),
+            "created_at": at,
+        }
+        return plain, made
+
+    def unwrap(self, holder: str, retention: str, epoch: int, wrapped: bytes) -> bytes:
+        """Return a holder's key, as `store.DataKey` keeps it.
+
+        Raises:
+            SealBroken: it was altered or belongs elsewhere.
+        """
+        where = place("data_key", f"{retention}@{epoch}", holder)
+        nonce, body = wrapped[1 : 1 + NONCE_BYTES], wrapped[1 + NONCE_BYTES :]
+        try:
+            return AESGCM(self._keyring.kek(epoch)).decrypt(nonce, body, where)
+        except InvalidTag:
+            raise SealBroken("a wrapped key was altered or moved") from None
 
     def make_ready(
         self,
@@ -99,22 +134,7 @@ class Sealer:
         found = store.find_many(session, wanted, retention)
         missing = [each for each in wanted if each not in found]
         if missing:
-            epoch = self._keyring.current_epoch()
-            store.add_many(
-                session,
-                [
-                    {
-                        "holder": each,
-                        "retention": retention.value,
-                        "epoch": epoch,
-                        "wrapped": self._wrap(
-                            each, retention.value, epoch, self._ids.random_bytes(KEY_BYTES)
-                        ),
-                        "created_at": at,
-                    }
-                    for each in missing
-                ],
-            )
+            store.add_many(session, [self.new_key(each, retention, at=at)[1] for each in missing])
             # Another transaction may have made one at the same moment: what stands is what counts.
             found |= store.find_many(session, missing, retention)
         for each in wanted:
@@ -186,15 +206,7 @@ class Sealer:
     def _create(
         self, session: Session, holder: str, retention: RetentionClass, at: datetime
     ) -> bytes:
-        plain = self._ids.random_bytes(KEY_BYTES)
-        epoch = self._keyring.current_epoch()
-        made = {
-            "holder": holder,
-            "retention": retention.value,
-            "epoch": epoch,
-            "wrapped": self._wrap(holder, retention.value, epoch, plain),
-            "created_at": at,
-        }
+        plain, made = self.new_key(holder, retention, at=at)
         if not store.add_many(session, [made]):  # made by another request at the same moment
             other = self._key(session, holder, retention, hold=holder != DEPLOYMENT)
             if other is not None:
@@ -209,9 +221,4 @@ class Sealer:
         return VERSION + nonce + AESGCM(self._keyring.kek(epoch)).encrypt(nonce, plain, where)
 
     def _unwrap(self, key: store.DataKey | sa.Row[Any]) -> bytes:
-        where = place("data_key", f"{key.retention}@{key.epoch}", key.holder)
-        nonce, body = key.wrapped[1 : 1 + NONCE_BYTES], key.wrapped[1 + NONCE_BYTES :]
-        try:
-            return AESGCM(self._keyring.kek(key.epoch)).decrypt(nonce, body, where)
-        except InvalidTag:
-            raise SealBroken("a wrapped key was altered or moved") from None
+        return self.unwrap(key.holder, key.retention, key.epoch, key.wrapped)

@@ -46,6 +46,30 @@ def test_a_commit_that_changed_rows_and_recorded_nothing_is_refused(world: World
     assert _subjects(world) == 0
 
 
+def test_what_was_undone_in_a_shared_transaction_is_nobody_elses_to_account_for(
+    world: World,
+) -> None:
+    runtime = world.placet.runtime
+    with runtime.as_one():
+        with pytest.raises(RuntimeError), runtime.unit_of_work(SYSTEM) as uow:
+            uow.session.add(_subject(uow, "a" * 32))
+            uow.session.flush()
+            raise RuntimeError
+        with runtime.unit_of_work(SYSTEM) as uow:
+            uow.commit()  # it changed nothing
+    with (  # nor does what is read meanwhile take it off whom it concerns
+        runtime.as_one(),
+        pytest.raises(UnauditedChange),
+        runtime.unit_of_work(SYSTEM) as uow,
+    ):
+        uow.session.add(_subject(uow, "a" * 32))
+        uow.session.flush()
+        with runtime.snapshot() as session:
+            session.execute(sa.select(1))
+        uow.commit()
+    assert _subjects(world) == 0
+
+
 @pytest.mark.parametrize(
     "statement",
     [

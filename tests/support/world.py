@@ -78,6 +78,11 @@ class World:
         with self.app.app_context():
             self.placet.outbox.deliver_due(self.placet.runtime, limit=1000)
 
+    def count_uses(self) -> None:
+        """Write what was counted so far, as a flush and the worker would."""
+        self.placet.uses.flush()
+        self.placet.uses.run_due()
+
     def verify(self) -> Verification:
         """Verify the whole log as `placet audit verify` does."""
         with self.placet.runtime.snapshot() as session:
