@@ -30,7 +30,7 @@ class Word:
         event_id: what tells it apart from every other.
         fact: what it says, and from when on.
         recorded_at: aware; when we wrote it down.
-        follows: the event that it ends by the clock, renews, confirms, revokes or invalidates.
+        follows: the event that it ends, renews or confirms.
     """
 
     event_id: str
@@ -45,6 +45,19 @@ class Word:
     def ends_by_the_clock(self) -> bool:
         """Whether it only says that one consent's term has run out, and so concerns no other."""
         return self.fact.action is ConsentAction.EXPIRED and self.follows is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Objected:
+    """An objection, from when it was made until it was lifted or the person consented expressly.
+
+    Attributes:
+        since: aware.
+        until: aware, half-open; None: it is in force.
+    """
+
+    since: datetime
+    until: datetime | None = None
 
 
 def is_yes(action: ConsentAction) -> bool:
@@ -106,6 +119,24 @@ def fold(
     """As `standing`, and return what it says."""
     last = standing(words, at=at, known_at=known_at)
     return last.fact if last else None
+
+
+def objected_over(word: Word, objections: Iterable[Objected]) -> datetime | None:
+    """From when on an objection has ended a consent for good; None where none has.
+
+    It ends every consent that was said before the objection was over, whenever that one reached
+    us: lifting an objection brings no consent back. The one that the person said expressly at its
+    end, or later, holds.
+
+    Args:
+        word: a consent that stands.
+        objections: every one of the person to the purpose, also those that are over.
+
+    Source: GDPR Art. 21(1), 21(3); LOPDGDD Art. 23(4).
+    """
+    said = word.fact.at
+    ended = [each.since for each in objections if each.until is None or said < each.until]
+    return max(said, min(ended)) if ended and is_yes(word.fact.action) else None
 
 
 def live_at(action: ConsentAction, now: datetime, last: ConsentFact | None) -> datetime:

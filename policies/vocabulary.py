@@ -227,6 +227,7 @@ class EventTag(StrEnum):
     CONSENT_EXPORT_ISSUED = "consent:export:issued"
     DECISIONS_ACCESS_REQUESTED = "decisions:access:requested"
     DECISIONS_ACCESS_ANSWERED = "decisions:access:answered"
+    DECISIONS_DATA_DOWNLOADED = "decisions:data:downloaded"
     CONSENT_NOTICE_ACKNOWLEDGED = "consent:notice:acknowledged"
     COLLECTION_REQUEST_MADE = "collection:request:made"
     COLLECTION_REQUEST_ANSWERED = "collection:request:answered"

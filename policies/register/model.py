@@ -221,8 +221,8 @@ class Purpose:
         channels: by which ways people are reached for it; empty where nobody is reached.
         partners: ids of recipients who use the data for themselves, told by name.
         frequency: how often, in a few words; None where it says nothing to a person.
-        double_opt_in: an address that nobody proved is written to first, and the consent counts
-            from the answer on.
+        double_opt_in: unless the person is signed in, the address is written to first, and the
+            consent counts from the answer on.
         consent_per: for what of it a consent is asked by itself.
         gpc: a browser's signal (Global Privacy Control) is an objection to it.
             Source: GDPR Art. 21(5).

@@ -85,7 +85,7 @@ class ApplicationConsents:
             NotFound: nobody is known to the application by that pseudonym.
             InvalidInput: the e-mail address or the telephone number is none.
             StaleNotice, UnknownLanguage, GuardianNeeded, NothingToWithdraw: as in `Consents`.
-            InvalidInput: it is confirmed by mail, and no address to write to is named or kept.
+            InvalidInput: it is confirmed by mail, and there is no address to write to.
         """
         consent_purpose(self._consents.register, word.purpose)
         if word.purpose not in uow.actor.purposes:
@@ -185,13 +185,12 @@ class ApplicationConsents:
                 language=language,
                 channel=word.channel,
             )
-        found_by = self._identifier(word)
-        if self._double_opt_in.is_needed(uow, word.purpose, subject_id, found_by):
+        if self._double_opt_in.is_needed(uow, word.purpose, subject_id):
             return self._double_opt_in.ask(
                 uow,
                 subject_id,
                 word.purpose,
-                found_by=found_by,
+                found_by=self._identifier(word),
                 notice_version=version,
                 language=language,
                 channel=word.channel,

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +19,7 @@ from policies.errors import NotFound
 from policies.vocabulary import RetentionClass
 from privacy.clock import rfc3339
 from privacy.consent import attachment_store as store
+from privacy.consent import guardian_store
 from privacy.consent.attachment_model import (
     Attachment,
     AttachmentAdded,
@@ -25,20 +30,40 @@ from privacy.consent.attachment_model import (
 )
 from privacy.events import Json
 from privacy.ids import new_id
-from privacy.keys.sealing import Sealer, place
+from privacy.keys.sealing import KeyDestroyed, Sealer, place
 from privacy.unit_of_work import UnitOfWork
 
 CLASS = RetentionClass.CONSENT_EVIDENCE
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file that is opened where it is written out: no more than one is in memory at a time."""
+
+    read: Callable[[], Upload | None]
+
+    def base64(self) -> str | None:
+        """The content as it stands in JSON; None where its key was destroyed meanwhile."""
+        upload = self.read()
+        return None if upload is None else base64.b64encode(upload.content).decode()
+
+
 class Attachments:
-    """The attached evidence of this deployment, sealed under each person's own key."""
+    """The attached evidence of this deployment, sealed under each person's own key.
+
+    Args:
+        sealer: seals and opens.
+        snapshot: the reading door, by which a file is opened when it is handed out.
+    """
 
     #: What this source of personal data is called in an access file.
     name = "attachments"
 
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(
+        self, sealer: Sealer, snapshot: Callable[[], AbstractContextManager[Session]]
+    ) -> None:
         self._sealer = sealer
+        self._snapshot = snapshot
 
     def add(
         self,
@@ -108,26 +133,58 @@ class Attachments:
         return [_attachment(row) for row in store.rows_of(session, subject_id)]
 
     def collect(self, session: Session, subject_id: str) -> Mapping[str, Json]:
-        """Return every file with its content in base64. Source: GDPR Art. 15(1), (3)."""
-        files: list[Json] = []
-        for row in store.rows_of(session, subject_id):
-            upload = self._opened(session, row)
-            files.append(
-                {
-                    "name": upload.name,
-                    "media_type": row.media_type,
-                    "sha256": row.digest,
-                    "added_at": rfc3339(row.added_at),
-                    "content": base64.b64encode(upload.content).decode(),
-                }
-            )
-        return {"files": files}
+        """Return every file of the person's, and that a guardian of theirs has shown a proof.
+
+        That proof is the guardian's: it stands whole in their own file alone. A file's content is
+        a `Content`, to be written in base64. Source: GDPR Art. 15(1), (3), (4).
+        """
+        files: list[Json] = [
+            {
+                "name": self._open(session, row, "name", row.name_sealed).decode(),
+                **_described(row),
+                "content": cast("Json", Content(partial(self._read, row.attachment_id))),
+            }
+            for row in self._own(session, subject_id)
+        ]
+        shown = _proofs_for(session, subject_id)
+        proofs: list[Json] = [
+            _described(row) for row in store.rows_of(session, subject_id) if row.digest in shown
+        ]
+        return {"files": files, **({"guardian_proofs": proofs} if proofs else {})}
+
+    def files(self, subject_id: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (name, content) of every file of the person's, opening one at a time."""
+        with self._snapshot() as session:
+            wanted = [row.attachment_id for row in self._own(session, subject_id)]
+        for attachment_id in wanted:
+            upload = self._read(attachment_id)
+            if upload is not None:
+                yield upload.name, upload.content
 
     def erase(self, uow: UnitOfWork, subject_id: str) -> None:
         """Keep the files: they prove what was said, and end with that proof's own term.
 
         Source: GDPR Art. 7(1), 17(3)(e).
         """
+
+    @staticmethod
+    def _own(session: Session, subject_id: str) -> Iterator[store.AttachmentRow]:
+        """The files about a person without their guardians' proofs, and those they showed."""
+        others = _proofs_for(session, subject_id)
+        yield from (r for r in store.rows_of(session, subject_id) if r.digest not in others)
+        for each in guardian_store.of_guardian(session, subject_id):
+            if each.attachment is not None:
+                rows = store.rows_of(session, each.child_id)
+                yield from (row for row in rows if row.digest == each.attachment)
+
+    def _read(self, attachment_id: str) -> Upload | None:
+        """A file; None where it was deleted, or its key destroyed."""
+        with self._snapshot() as session:
+            row = store.row_of(session, attachment_id)
+            try:
+                return None if row is None else self._opened(session, row)
+            except KeyDestroyed:
+                return None
 
     def _opened(self, session: Session, row: store.AttachmentRow) -> Upload:
         name = self._open(session, row, "name", row.name_sealed)
@@ -144,6 +201,19 @@ class Attachments:
     ) -> bytes:
         where = place("consent_attachment", column, row.attachment_id)
         return self._sealer.open(session, row.subject_id, CLASS, where, sealed)
+
+
+def _proofs_for(session: Session, child_id: str) -> set[str | None]:
+    """The digests of what the guardians of a child have shown of themselves."""
+    return {row.attachment for row in guardian_store.of_child(session, child_id)} - {None}
+
+
+def _described(row: store.AttachmentRow) -> dict[str, Json]:
+    return {
+        "media_type": row.media_type,
+        "sha256": row.digest,
+        "added_at": rfc3339(row.added_at),
+    }
 
 
 def _attachment(row: store.AttachmentRow) -> Attachment:

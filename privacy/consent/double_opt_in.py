@@ -1,7 +1,9 @@
 """Double opt-in: whoever typed an address consents for its owner only once the owner says so.
 
 The first step is a request and a letter with a link; the state does not move. The button on the
-link's page is the consent. Source: GDPR Art. 4(11), 7(1): that it was this person must be provable.
+link's page is the consent. That the owner proved the address long ago says nothing of who typed it
+now, so it is asked alike, and answered alike, whether an address is proved, unproved or unknown.
+Source: GDPR Art. 4(11), 7(1): that it was this person must be provable.
 """
 
 from __future__ import annotations
@@ -35,8 +37,13 @@ from privacy.subjects.service import Subjects
 from privacy.unit_of_work import UnitOfWork
 
 LIFETIME: Final = timedelta(days=7)
-MAX_WAITING: Final = 3
-"""So many letters about one unit go to a person in `LIFETIME`: a form must not flood a mailbox."""
+MAX_LETTERS: Final = 3
+"""So many letters go to one address in `LETTERS_WITHIN`, about all units together: whoever types
+somebody else's address into forms must not flood a mailbox, and whoever lost a letter gets another.
+"""
+LETTERS_WITHIN: Final = timedelta(days=1)
+TOGETHER: Final = timedelta(minutes=10)
+"""A unit asked so soon after another gets no letter of its own: one form asks for several."""
 _REMEMBERED: Final = timedelta(days=30)
 LETTER: Final = "consent-confirm"
 #: After these the person has not said no: the clock ends a consent without their word.
@@ -51,7 +58,7 @@ class ConfirmationNotValid(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a link confirms.
+    """One consent that a link can confirm.
 
     Attributes:
         request: the event that it follows.
@@ -83,21 +90,21 @@ class DoubleOptIn:
         self._postbox = postbox
         self._base_url = base_url
 
-    def is_needed(
-        self, uow: UnitOfWork, purpose: str, subject_id: str, found_by: Identifier | None
-    ) -> bool:
-        """Tell whether a consent counts only once it is confirmed.
+    def is_needed(self, uow: UnitOfWork, purpose: str, subject_id: str) -> bool:
+        """Tell whether a consent counts only once it is confirmed: unless the person is signed in.
 
-        It does where the person is signed in at the application, or has proved the address that
-        found them; under a pseudonym, any address.
+        Args:
+            uow: its actor names the person who is signed in at the application, if anybody is.
+            purpose: a unit that rests on consent.
+            subject_id: whom the consent is about.
         """
         if not consent_purpose(self._consents.register, purpose).double_opt_in:
             return False
-        person = self._subjects.current(uow.session, subject_id)
         signed_in = uow.actor.subject_id
-        if signed_in and self._subjects.current(uow.session, signed_in) == person:
-            return False
-        return not self._subjects.identifiers.is_proved(uow.session, person, found_by)
+        if not signed_in:
+            return True
+        person = self._subjects.current(uow.session, subject_id)
+        return self._subjects.current(uow.session, signed_in) != person
 
     def ask(
         self,
@@ -113,11 +120,11 @@ class DoubleOptIn:
     ) -> ConsentEvent:
         """Record the request and write to the address; joins the caller's transaction.
 
-        Where as many letters as may be are under way, nothing is written and the last request is
-        the answer.
+        Where the address has had as many letters as may be, or one just now, none is sent: the
+        page behind the earlier ones lists the request.
 
         Raises:
-            InvalidInput: no e-mail address is named and none is kept; `field` is "subject.email".
+            InvalidInput: there is no e-mail address to write to; `field` is "subject.email".
             NotFound, UnknownPurpose, NotByConsent, StaleNotice, UnknownLanguage, GuardianNeeded:
                 as in `Consents.record_given`.
         """
@@ -128,10 +135,6 @@ class DoubleOptIn:
         identifier_id = self._subjects.identifiers.id_of(uow.session, to)
         if identifier_id is None:
             raise NotFound("this address finds nobody", field="subject.email")
-        under_way = store.waiting(uow.session, person, purpose, uow.now)
-        last = consent_store.event_by_id(uow.session, under_way[-1]) if under_way else None
-        if last is not None and len(under_way) >= MAX_WAITING:
-            return last
         event = self._consents.record_requested(
             uow,
             person,
@@ -141,7 +144,9 @@ class DoubleOptIn:
             channel=channel,
         )
         token = new_token(uow.ids)
+        is_mailed = self._may_write(uow, person, purpose, identifier_id)
         store.delete_before(uow.session, uow.now - _REMEMBERED)
+        store.drop_unmailed(uow.session, person, purpose, identifier_id)
         uow.session.add(
             store.ConfirmationRow(
                 token_digest=secret_digest(token),
@@ -150,57 +155,69 @@ class DoubleOptIn:
                 purpose=purpose,
                 identifier_id=identifier_id,
                 explicit=explicit,
+                mailed=is_mailed,
                 asked_at=uow.now,
                 expires_at=uow.now + LIFETIME,
             )
         )
-        unit = self._consents.register.purposes[purpose]
-        self._postbox.send(
-            uow,
-            to=to.value,
-            letter=LETTER,
-            locale=language,
-            values={
-                "purpose": unit.title.get(language) or unit.title["es"],
-                "summary": unit.summary.get(language) or unit.summary["es"],
-                "controller": self._consents.register.controller.name,
-                "days": LIFETIME.days,
-                "action_url": f"{self._base_url}/privacy/confirm/{token}",
-            },
-        )
+        uow.session.flush()
+        if is_mailed:
+            self._write(uow, to, purpose, language, token)
         return event
 
-    def behind_link(self, session: Session, token: str, now: datetime) -> Asked:
-        """Return what a link confirms, while it can be used; changes nothing.
+    def behind_link(self, session: Session, token: str, now: datetime) -> list[Asked]:
+        """Return what a link can confirm, its own unit first; changes nothing.
+
+        It proves the address, so it confirms whatever else waits for the same one: each unit once.
 
         Raises:
-            ConfirmationNotValid: it was used, has expired, was overtaken or never was.
+            ConfirmationNotValid: the link has expired or never was, or nothing of it waits: it was
+                used, or overtaken by another word.
         """
-        row = store.with_token(session, secret_digest(token))
-        if row is None or row.confirmed_at is not None or row.expires_at <= now:
-            raise ConfirmationNotValid("the link was used, has expired or never was")
-        request = consent_store.event_by_id(session, row.event_id)
-        if request is None:
-            raise ConfirmationNotValid("what it confirmed is gone")
-        purpose = self._still_asked(session, row.subject_id, request)
-        words = shown_once(
-            self._consents.register, purpose, request.notice_version, request.language
-        )
-        return Asked(request, purpose, words, row.explicit, row.identifier_id)
+        link = store.with_token(session, secret_digest(token))
+        if link is None or not link.mailed or link.expires_at <= now:
+            raise ConfirmationNotValid("the link has expired or never was")
+        rows = store.waiting(session, link.subject_id, link.identifier_id, now)
+        found: dict[str, Asked] = {}
+        for row in sorted(rows, key=lambda each: each.token_digest != link.token_digest):
+            asked = self._asked(session, row)
+            if asked is not None:
+                found.setdefault(row.purpose, asked)
+        if not found:
+            raise ConfirmationNotValid("the link was used, or overtaken by another word")
+        return sorted(found.values(), key=lambda each: each.purpose.id != link.purpose)
 
-    def confirm(self, uow: UnitOfWork, token: str) -> ConsentEvent:
+    def waiting_for(self, session: Session, subject_id: str, now: datetime) -> list[Asked]:
+        """Return what waits for a person's confirmation, each unit once, newest first."""
+        found: dict[str, Asked] = {}
+        for row in store.of_person(session, subject_id, now):
+            asked = self._asked(session, row)
+            if asked is not None:
+                found.setdefault(row.purpose, asked)
+        return list(found.values())
+
+    def confirm(self, uow: UnitOfWork, token: str, unit: str | None = None) -> ConsentEvent:
         """Record the consent, and that the address is the person's; works once, and commits.
+
+        Args:
+            uow: of whoever has the letter.
+            token: of the link.
+            unit: which of what it can confirm; None: its own.
 
         Raises:
             ConfirmationNotValid: as in `behind_link`, or it was used at this moment.
             GuardianNeeded: the person is too young to consent alone; the link stays unused.
         """
-        asked = self.behind_link(uow.session, token, uow.now)
-        person = self._subjects.hold_current(uow.session, asked.request.subject_id)
-        if person is None:
-            raise ConfirmationNotValid("the person is gone")
-        if not store.spend(uow.session, secret_digest(token), uow.now):
-            raise ConfirmationNotValid("the link was used at this moment")
+        link = store.with_token(uow.session, secret_digest(token))
+        person = link and self._subjects.hold_current(uow.session, link.subject_id)
+        if not person:
+            raise ConfirmationNotValid("the link never was, or the person is gone")
+        waiting = self.behind_link(uow.session, token, uow.now)
+        asked = next((each for each in waiting if unit in (None, each.purpose.id)), None)
+        if asked is None:
+            raise ConfirmationNotValid("nothing of that unit waits")
+        if not store.spend(uow.session, asked.request.event_id, uow.now):
+            raise ConfirmationNotValid("it was confirmed at this moment")
         store.close_others(uow.session, person, asked.purpose.id, uow.now)
         if not self._subjects.identifiers.verify_by_id(uow, person, asked.identifier_id):
             raise ConfirmationNotValid("the address is this person's no more")
@@ -230,31 +247,73 @@ class DoubleOptIn:
             store.move(uow.session, source=event.alias_id, target=event.subject_id)
 
     def _address(self, uow: UnitOfWork, person: str, found_by: Identifier | None) -> Identifier:
-        """Return where the letter goes: to the address named, or else to one that is kept."""
+        """Return where the letter goes: to the address named, or else to one that is kept.
+
+        Whoever names a telephone number is not told whether an address is kept beside it.
+        """
         if found_by is not None and found_by.kind is IdentifierKind.EMAIL:
             return found_by
-        kept = self._subjects.identifiers.of(uow.session, person)
+        kept = [] if found_by else self._subjects.identifiers.of(uow.session, person)
         if not kept:
             message = "this consent is confirmed by mail: name the address"
             raise InvalidInput(message, field="subject.email")
-        return kept[0].identifier
+        return next((each for each in kept if each.verified_at), kept[0]).identifier
 
-    def _still_asked(self, session: Session, subject_id: str, request: ConsentEvent) -> Purpose:
-        """Return the purpose, unless the person has said otherwise since or its words changed.
+    @staticmethod
+    def _may_write(uow: UnitOfWork, person: str, purpose: str, identifier_id: str) -> bool:
+        """Whether this request has a letter of its own."""
+        since = uow.now - LETTERS_WITHIN
+        if store.mailed_since(uow.session, person, identifier_id, since) >= MAX_LETTERS:
+            return False
+        return not any(
+            each.mailed and each.purpose != purpose and each.asked_at > uow.now - TOGETHER
+            for each in store.waiting(uow.session, person, identifier_id, uow.now)
+        )
 
-        Raises:
-            ConfirmationNotValid: one of the two.
-        """
+    def _write(
+        self, uow: UnitOfWork, to: Identifier, purpose: str, language: str, token: str
+    ) -> None:
+        register = self._consents.register
+        unit = register.purposes[purpose]
+        self._postbox.send(
+            uow,
+            to=to.value,
+            letter=LETTER,
+            locale=language,
+            values={
+                "purpose": unit.title.get(language) or unit.title["es"],
+                "summary": unit.summary.get(language) or unit.summary["es"],
+                "controller": register.controller.name,
+                "days": LIFETIME.days,
+                "action_url": f"{self._base_url}/privacy/confirm/{token}",
+            },
+        )
+
+    def _asked(self, session: Session, row: store.ConfirmationRow) -> Asked | None:
+        """Return what a row confirms; None where it was overtaken."""
+        request = consent_store.event_by_id(session, row.event_id)
+        if request is None:
+            return None
+        purpose = self._still_asked(session, row.subject_id, request)
+        if purpose is None:
+            return None
+        words = shown_once(
+            self._consents.register, purpose, request.notice_version, request.language
+        )
+        return Asked(request, purpose, words, row.explicit, row.identifier_id)
+
+    def _still_asked(
+        self, session: Session, subject_id: str, request: ConsentEvent
+    ) -> Purpose | None:
+        """Return the purpose; None where the person has said otherwise or the words changed."""
         register = self._consents.register
         rule = purpose_rule(register, request.purpose)
         purpose = register.purpose(request.purpose)
         if purpose is None or rule is None or request.notice_version < rule.last_material_version:
-            raise ConfirmationNotValid("the words have changed since")
+            return None
         person = self._subjects.current(session, subject_id)
         state = self._consents.current(session, person)[request.purpose]
         said = state.consent
-        if said and said.action not in _NO_WORD and said.at > request.at:
-            raise ConfirmationNotValid("the person has said otherwise since")
-        if state.objected_since and state.objected_since > request.at:
-            raise ConfirmationNotValid("the person has objected since")
-        return purpose
+        has_said_otherwise = said and said.action not in _NO_WORD and said.at > request.at
+        has_objected = state.objected_since and state.objected_since > request.at
+        return None if has_said_otherwise or has_objected else purpose

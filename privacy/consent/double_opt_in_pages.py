@@ -5,7 +5,9 @@ Opening it changes nothing: mail programs and their guards open links, too.
 
 from __future__ import annotations
 
-from flask import Blueprint, make_response, render_template
+from collections.abc import Iterable, Sequence
+
+from flask import Blueprint, make_response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from policies.vocabulary import Scope
@@ -26,9 +28,15 @@ def blueprint(runtime: Runtime, consents: Consents, double_opt_in: DoubleOptIn) 
     routes = Blueprint("consent_double_opt_in", __name__)
     register = consents.register
 
-    def behind(token: str) -> Asked:
+    def behind(token: str) -> list[Asked]:
         with runtime.snapshot() as session:
             return double_opt_in.behind_link(session, token, runtime.clock())
+
+    def left(token: str) -> Sequence[Asked]:
+        try:
+            return behind(token)
+        except ConfirmationNotValid:
+            return ()
 
     def gone() -> BaseResponse:
         return make_response(render_template("consent/confirm_gone.html"), GONE)
@@ -38,14 +46,18 @@ def blueprint(runtime: Runtime, consents: Consents, double_opt_in: DoubleOptIn) 
     def ask(token: str) -> BaseResponse:
         """Show what would be confirmed, and its words; nothing changes before the button."""
         try:
-            asked = behind(token)
+            waiting = behind(token)
         except ConfirmationNotValid:
             return gone()
+        unit = request.args.get("unit")
+        asked = next((each for each in waiting if each.purpose.id == unit), waiting[0])
         frequency = asked.purpose.frequency
         return make_response(
             render_template(
                 "consent/confirm.html",
                 token=token,
+                unit=asked.purpose.id,
+                others=_others(each for each in waiting if each is not asked),
                 title=words.in_language(asked.purpose.title),
                 summary=words.in_language(asked.purpose.summary),
                 frequency=words.in_language(frequency) if frequency else None,
@@ -62,9 +74,8 @@ def blueprint(runtime: Runtime, consents: Consents, double_opt_in: DoubleOptIn) 
     def confirm(token: str) -> BaseResponse:
         """Take the button as the consent."""
         try:
-            asked = behind(token)
             with runtime.unit_of_work(current_actor()) as uow:
-                event = double_opt_in.confirm(uow, token)
+                event = double_opt_in.confirm(uow, token, request.form.get("unit"))
         except ConfirmationNotValid:
             return gone()
         except GuardianNeeded:
@@ -72,9 +83,16 @@ def blueprint(runtime: Runtime, consents: Consents, double_opt_in: DoubleOptIn) 
         return make_response(
             render_template(
                 "consent/confirmed.html",
-                title=words.in_language(asked.purpose.title),
+                token=token,
+                others=_others(left(token)),
+                title=words.in_language(register.purposes[event.purpose].title),
                 until=words.day_words(event.expires_at) if event.expires_at else None,
             )
         )
 
     return routes
+
+
+def _others(waiting: Iterable[Asked]) -> list[tuple[str, str]]:
+    """What else the link can confirm: (unit, title)."""
+    return [(each.purpose.id, words.in_language(each.purpose.title)) for each in waiting]

@@ -1,7 +1,8 @@
-"""The mailed links by which a consent with an unproved address is confirmed."""
+"""The mailed links by which a consent that came with an address is confirmed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -19,7 +20,9 @@ class ConfirmationRow(Base):
         event_id: the request.
         identifier_id: the address that the link was mailed to.
         explicit: what is confirmed is an express statement.
-        confirmed_at: when the link was used; None while it was not.
+        mailed: a letter with the link was sent; otherwise the page behind an earlier letter to the
+            same address lists the request.
+        confirmed_at: when the consent was given; None while it was not.
     """
 
     __tablename__ = "consent_confirmation"
@@ -31,6 +34,7 @@ class ConfirmationRow(Base):
     purpose: Mapped[str] = mapped_column(sa.String(64))
     identifier_id: Mapped[str] = mapped_column(sa.String(32))
     explicit: Mapped[bool]
+    mailed: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -41,12 +45,12 @@ def with_token(session: Session, digest: str) -> ConfirmationRow | None:
     return session.get(ConfirmationRow, digest, populate_existing=True)
 
 
-def spend(session: Session, digest: str, now: datetime) -> bool:
-    """Let the first who comes use a link; tell whether it was this caller."""
+def spend(session: Session, event_id: str, now: datetime) -> bool:
+    """Let the first who comes confirm a request; tell whether it was this caller."""
     used = session.execute(
         sa.update(ConfirmationRow)
         .where(
-            ConfirmationRow.token_digest == digest,
+            ConfirmationRow.event_id == event_id,
             ConfirmationRow.confirmed_at.is_(None),
             ConfirmationRow.expires_at > now,
         )
@@ -56,19 +60,59 @@ def spend(session: Session, digest: str, now: datetime) -> bool:
     return cast("sa.CursorResult[Any]", used).rowcount == 1
 
 
-def waiting(session: Session, subject_id: str, purpose: str, now: datetime) -> list[str]:
-    """Return the requests of a person and a unit that can still be confirmed, oldest first."""
+def waiting(
+    session: Session, subject_id: str, identifier_id: str, now: datetime
+) -> Sequence[ConfirmationRow]:
+    """Return what can still be confirmed with one address of a person, newest first."""
+    row = ConfirmationRow
     query = (
-        sa.select(ConfirmationRow.event_id)
+        sa.select(row)
         .where(
-            ConfirmationRow.subject_id == subject_id,
-            ConfirmationRow.purpose == purpose,
-            ConfirmationRow.confirmed_at.is_(None),
-            ConfirmationRow.expires_at > now,
+            row.subject_id == subject_id,
+            row.identifier_id == identifier_id,
+            row.confirmed_at.is_(None),
+            row.expires_at > now,
         )
-        .order_by(ConfirmationRow.asked_at, ConfirmationRow.event_id)
+        .order_by(row.asked_at.desc(), row.event_id)
     )
-    return list(session.scalars(query))
+    return session.scalars(query.execution_options(populate_existing=True)).all()
+
+
+def of_person(session: Session, subject_id: str, now: datetime) -> Sequence[ConfirmationRow]:
+    """Return what can still be confirmed of a person, with whichever address, newest first."""
+    row = ConfirmationRow
+    query = (
+        sa.select(row)
+        .where(row.subject_id == subject_id, row.confirmed_at.is_(None), row.expires_at > now)
+        .order_by(row.asked_at.desc(), row.event_id)
+    )
+    return session.scalars(query).all()
+
+
+def mailed_since(session: Session, subject_id: str, identifier_id: str, since: datetime) -> int:
+    """Return how many letters went to one address of a person at an instant or later."""
+    row = ConfirmationRow
+    query = sa.select(sa.func.count()).where(
+        row.subject_id == subject_id,
+        row.identifier_id == identifier_id,
+        row.mailed,
+        row.asked_at >= since,
+    )
+    return session.scalar(query) or 0
+
+
+def drop_unmailed(session: Session, subject_id: str, purpose: str, identifier_id: str) -> None:
+    """Delete a unit's requests without a letter of their own: a newer one stands for them."""
+    row = ConfirmationRow
+    session.execute(
+        sa.delete(row).where(
+            row.subject_id == subject_id,
+            row.purpose == purpose,
+            row.identifier_id == identifier_id,
+            row.confirmed_at.is_(None),
+            ~row.mailed,
+        )
+    )
 
 
 def close_others(session: Session, subject_id: str, purpose: str, now: datetime) -> None:

@@ -14,21 +14,26 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from policies.errors import Forbidden, InvalidInput, NotFound
-from policies.register.model import Register
+from policies.register.model import NoticeRevision, Register
 from policies.vocabulary import ConsentAction, Role, Scope
 from privacy.consent import lifecycle_store, store
 from privacy.consent.lifecycle import BY_CONTROLLER, MAX_REASON, Collection, Lifecycle
 from privacy.consent.model import IN_FORCE, NothingToWithdraw
+from privacy.consent.notice_html import notice_title
+from privacy.consent.people_looks import note_look
 from privacy.consent.service import purposes_by_basis
 from privacy.consent.words import hour_words, title_of
 from privacy.desk import DESK_SECTIONS, action_words
 from privacy.http import InvalidFields, current_actor, load, requires
+from privacy.languages import page_language
 from privacy.pseudonyms.service import Pseudonyms
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import Runtime
 
 HOME = "/dpo/endings"
 MAX_NAME = 200
+#: The language that every notice has.
+FALLBACK = "es"
 
 
 class _Form(Schema):
@@ -81,21 +86,23 @@ class EndingPages:
         self._subjects = subjects
         self._pseudonyms = pseudonyms
 
-    def whose(self, session: Session, text: str, purpose: str) -> str:
-        """Return whom an address or a pseudonym finds, and who has a consent in force.
+    def whose(self, text: str, purpose: str) -> str:
+        """Return whom an address or a pseudonym finds, who has a consent in force; the look is kept.
 
         Raises:
             InvalidInput: it is neither.
             NotFound: nobody.
             NothingToWithdraw: no consent of theirs is in force.
         """
-        found = self._pseudonyms.issued_for(session, text)
-        if found is None:
-            found = self._subjects.find_by_email(session, text, field="person")
-        if found is None:
+        with self.runtime.snapshot() as session:
+            found = self._pseudonyms.issued_for(session, text)
+            if found is None:
+                found = self._subjects.find_by_email(session, text, field="person")
+            person = None if found is None else self._subjects.current(session, found)
+            consent = store.state_of(session, person, purpose).consent if person else None
+        note_look(self.runtime, person, "ending")
+        if person is None:
             raise NotFound("nobody is known by that", field="person")
-        person = self._subjects.current(session, found)
-        consent = store.state_of(session, person, purpose).consent
         if consent is None or consent.action not in IN_FORCE:
             raise NothingToWithdraw("nothing to end", field="purpose")
         return person
@@ -118,10 +125,12 @@ class EndingPages:
         with self.runtime.snapshot() as session:
             orders = lifecycle_store.endings(session)
         decided, _ = purposes_by_basis(self.register)
+        choose = ("", gettext("Elige una opción"))
+        asked = dict.fromkeys(each.notice for each in decided)
         revisions = [
-            (f"{each.notice}:{each.version}", f"{each.notice}, {each.version}")
-            for notice in self.register.notices.values()
-            for each in notice.revisions
+            (f"{each.notice}:{each.version}", _named(each))
+            for notice in asked
+            for each in reversed(self.register.notices[notice].revisions)
             if each.published
         ]
         return render_template(
@@ -132,12 +141,24 @@ class EndingPages:
             form=form,
             errors=errors,
             wrong=dict(errors or []),
-            purposes=[(each.id, title_of(self.register, each.id)) for each in decided],
-            revisions=revisions,
-            actions=_actions(),
+            purposes=[choose, *((each.id, title_of(self.register, each.id)) for each in decided)],
+            revisions=[choose, *revisions],
+            actions=[choose, *_actions()],
+            notice_words=self.notice_words,
             action_words=lambda action: action_words(ConsentAction(action)),
             hour_words=hour_words,
         )
+
+    def notice_words(self, notice: str, version: int) -> str:
+        """The title and version of a notice; its id where the register has it no more."""
+        revision = self.register.revision_of(notice, version)
+        return _named(revision) if revision else f"{notice}, {version}"
+
+
+def _named(revision: NoticeRevision) -> str:
+    language = page_language() if page_language() in revision.texts else FALLBACK
+    title = notice_title(revision, language)
+    return str(gettext("%(title)s, versión %(version)s", title=title, version=revision.version))
 
 
 def blueprint(pages: EndingPages) -> Blueprint:
@@ -160,8 +181,7 @@ def blueprint(pages: EndingPages) -> Blueprint:
         typed = _typed(PersonForm)
         try:
             given = _read(PersonForm, typed)
-            with runtime.snapshot() as session:
-                person = pages.whose(session, given["person"], given["purpose"])
+            person = pages.whose(given["person"], given["purpose"])
         except (InvalidInput, NotFound, NothingToWithdraw) as refusal:
             return pages.show(typed, _errors(refusal), "person"), 422
         if "confirmed" not in request.form:
@@ -187,7 +207,7 @@ def blueprint(pages: EndingPages) -> Blueprint:
         except (InvalidInput, NothingToWithdraw) as refusal:
             return pages.show(typed, _errors(refusal), "collection"), 422
         if "confirmed" not in request.form:
-            title = f"{notice}, {version}"
+            title = pages.notice_words(notice, int(version))
             return _confirm("collection", typed, given, title, people=people, consents=consents)
         with runtime.unit_of_work(current_actor()) as uow:
             pages.lifecycle.order(uow, of, given["action"], given["reason"])
@@ -259,8 +279,15 @@ def _errors(refusal: InvalidInput | NotFound | NothingToWithdraw) -> list[tuple[
         "purpose": gettext("No hay ningún consentimiento en vigor para esa finalidad."),
         "revision": gettext("No hay ningún consentimiento en vigor con ese aviso."),
         "recorded_by": gettext("Falta quién los recogió, en 200 caracteres como mucho."),
+        "missing-person": gettext("Falta una dirección de correo o un seudónimo."),
+        "missing-purpose": gettext("Falta elegir la finalidad."),
+        "missing-revision": gettext("Falta elegir el aviso."),
         "action": gettext("Falta elegir qué hacer."),
         "reason": gettext("Falta el motivo, en 500 caracteres como mucho."),
     }
-    names = [name for name, _ in getattr(refusal, "errors", ())] or [refusal.field or "person"]
-    return [(name, str(words[name])) for name in names]
+    wrong = {name for name, _ in getattr(refusal, "errors", ())}
+    missing = [name for name in words if name in wrong]  # in the order of the form
+    if missing:
+        return [(name, str(words.get(f"missing-{name}", words[name]))) for name in missing]
+    name = refusal.field or "person"
+    return [(name, str(words[name]))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -63,11 +63,27 @@ class EventRow(Base):
     follows: Mapped[str | None] = mapped_column(ID)
 
 
+#: The rows of `consent_state` that a search for a purpose's people reads, and nothing but the index.
+INDEX_OF_GIVEN: Final = "ix_consent_state_given"
+#: Which they are: something was given, and ended by nobody but perhaps the clock.
+IS_GIVEN: Final = "action IN ('given', 'renewed')"
+
+
 class StateRow(Base):
     """The last event of a person and a purpose, for one indexed read."""
 
     __tablename__ = "consent_state"
-    __table_args__ = (sa.Index(None, "expires_at"), {"info": DECIDES})
+    __table_args__ = (
+        sa.Index(None, "expires_at"),
+        sa.Index(
+            INDEX_OF_GIVEN,
+            *("purpose", "subject_id", "at", "notice_version", "expires_at"),
+            *("explicit", "channel", "said_by", "action"),
+            sqlite_where=sa.text(IS_GIVEN),
+            postgresql_where=sa.text(IS_GIVEN),
+        ),
+        {"info": DECIDES},
+    )
 
     subject_id: Mapped[str] = mapped_column(
         ID, sa.ForeignKey("subject.subject_id"), primary_key=True
@@ -108,6 +124,7 @@ class EventFilter:
         since: aware; events at this instant and after.
         until: aware, half-open; events before this instant.
         subject_id: the person, under whichever of their ids it was said.
+        recorded_since: aware; events that were written down at this instant and after.
     """
 
     purpose: str | None = None
@@ -116,6 +133,7 @@ class EventFilter:
     since: datetime | None = None
     until: datetime | None = None
     subject_id: str | None = None
+    recorded_since: datetime | None = None
 
 
 #: The columns of an event that are the members of `ConsentEvent`; the ordinal is the database's.

@@ -10,7 +10,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 from policies.errors import InvalidInput
 from privacy.keys.blind_index import MAX_EMAIL_LENGTH, IdentifierKind
@@ -32,6 +32,7 @@ _COLUMNS: Final = {
 _HASH: Final = re.compile(r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64}|[0-9a-fA-F]{128})")
 #: Longer than any line of addresses: something else is in the file.
 MAX_LINE: Final = 4_096
+_MAX_BYTES: Final = 4 * MAX_LINE + 4  # every character of the longest, and its end
 
 Reader = Callable[[IdentifierKind, str], Identifier]
 
@@ -51,6 +52,15 @@ class Line:
     refused: str | None = None
 
 
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file, of an over-long one the beginning: memory stays bounded."""
+    while line := file.readline(_MAX_BYTES):
+        more = line
+        while len(more) == _MAX_BYTES and not more.endswith(b"\n"):
+            more = file.readline(_MAX_BYTES)
+        yield line
+
+
 def read_lines(raw: Iterable[bytes], read: Reader, *, after: int = 0) -> Iterator[Line]:
     """Yield each line that holds something.
 
@@ -62,31 +72,37 @@ def read_lines(raw: Iterable[bytes], read: Reader, *, after: int = 0) -> Iterato
     columns: dict[int, IdentifierKind] | None = None
     for number, line in enumerate(raw, start=1):
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace").strip()
+        cells = _cells(text) if len(text) <= MAX_LINE and "\ufffd" not in text else None
         if number == 1:
-            columns = _header(text)
+            columns = _header(cells or [])
             if columns:
                 continue
         if number <= after or not text:
             continue
-        if len(text) > MAX_LINE or "\ufffd" in text:
+        if cells is None:
             yield Line(number, (), "not a line of text in UTF-8")
             continue
-        yield _line(number, text, columns, read)
+        yield _line(number, cells, columns, read)
 
 
-def _cells(text: str) -> list[str]:
+def _cells(text: str) -> list[str] | None:
+    """The cells of a line; None where it is none, such as one with carriage returns within."""
     delimiter = ";" if ";" in text else ","
-    return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+    try:
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+    except csv.Error:
+        return None
 
 
-def _header(text: str) -> dict[int, IdentifierKind] | None:
+def _header(cells: list[str]) -> dict[int, IdentifierKind] | None:
     """The columns that a first line names; None where it is no header."""
-    named = {i: _COLUMNS.get(cell.casefold()) for i, cell in enumerate(_cells(text))}
+    named = {i: _COLUMNS.get(cell.casefold()) for i, cell in enumerate(cells)}
     return {i: kind for i, kind in named.items() if kind} or None
 
 
-def _line(number: int, text: str, columns: dict[int, IdentifierKind] | None, read: Reader) -> Line:
-    cells = _cells(text)
+def _line(
+    number: int, cells: list[str], columns: dict[int, IdentifierKind] | None, read: Reader
+) -> Line:
     wanted: list[tuple[IdentifierKind, str]]
     if columns is None:
         first = cells[0] if cells else ""

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from policies.errors import InvalidInput, NotFound
 from privacy.actor import SYSTEM
 from privacy.consent import exclusion_store as store
-from privacy.consent.exclusion_files import Line, read_lines
+from privacy.consent.exclusion_files import Line, lines_of, read_lines
 from privacy.consent.suppression_model import ExclusionListImported
 from privacy.consent.suppression_store import ExclusionListRow
 from privacy.ids import new_id
@@ -90,7 +90,7 @@ class Exclusions:
         digest = _digest(path)
         import_id, done, refused = self._begin(name, digest)
         with path.open("rb") as file:
-            lines = read_lines(file, self._identifiers.read, after=done)
+            lines = read_lines(lines_of(file), self._identifiers.read, after=done)
             while portion := list(islice(lines, PORTION)):
                 done = portion[-1].number
                 wrong = tuple(line for line in portion if line.refused)

@@ -15,6 +15,7 @@ from privacy.clock import rfc3339
 from privacy.consent import store
 from privacy.consent.imports_model import ExportIssued
 from privacy.consent.imports_reader import Format
+from privacy.spreadsheets import guard_cell
 from privacy.unit_of_work import Runtime
 
 PAGE: Final = 1_000
@@ -53,9 +54,10 @@ class ConsentExports:
 
         Args:
             format: of the lines.
-            since: aware; events from this instant on. None: all.
+            since: aware; what was written down from this instant on, whenever it was said, so that
+                one export goes on where another ended. None: all.
         """
-        wanted = store.EventFilter(since=since)
+        wanted = store.EventFilter(recorded_since=since)
         with self._runtime.unit_of_work(SYSTEM) as uow:
             count = store.count_events(uow.session, wanted)
             uow.record(
@@ -94,7 +96,11 @@ def _told(value: object) -> str | int | bool | None:
 
 def _csv(cells: tuple[str | int, ...]) -> str:
     text = StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerow(
-        ("true" if cell is True else "false" if cell is False else cell) for cell in cells
-    )
+    csv.writer(text, lineterminator="\r\n").writerow(map(_cell, cells))
     return text.getvalue()
+
+
+def _cell(told: str | int) -> str | int:
+    if isinstance(told, bool):
+        return "true" if told else "false"
+    return guard_cell(told) if isinstance(told, str) else told

@@ -18,6 +18,10 @@ from privacy.events import Event
 INVITATION_LIFETIME: Final = timedelta(days=14)
 #: Open invitations of one child: nobody mails the world in a child's name.
 MAX_OPEN_INVITATIONS: Final = 3
+#: Invitations of one child in `INVITED_WITHIN`, those taken back as well: two parents, each with an
+#: address mistyped once, and one more. Taking one back must not make room for letters without end.
+MAX_INVITATIONS: Final = 5
+INVITED_WITHIN: Final = timedelta(days=1)
 
 
 class InvitationNotValid(DomainError):

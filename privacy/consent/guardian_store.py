@@ -5,9 +5,10 @@ Source: GDPR Art. 8; LOPDGDD Art. 7(2).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -30,6 +31,7 @@ class GuardianshipRow(Base):
         language: of the mails about it.
         token_digest: of the mailed link; None once it was used.
         attachment: SHA-256 in hex of the proof shown at the desk.
+        noted_for: under which id of the child it was noted, where that one was merged since.
     """
 
     __tablename__ = "guardianship"
@@ -56,8 +58,10 @@ class GuardianshipRow(Base):
     entry_id: Mapped[str | None] = mapped_column(
         sa.String(32), sa.ForeignKey("audit_entry.entry_id")
     )
+    noted_for: Mapped[str | None] = mapped_column(sa.String(32))
 
 
+_PAGE: Final = 500
 _GUARDIANSHIP = cast("sa.Table", GuardianshipRow.__table__)
 
 
@@ -208,12 +212,43 @@ def is_guarded(session: Session, child_id: str, at: datetime) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
+def in_force_at(
+    session: Session, child_ids: Collection[str], at: datetime
+) -> Sequence[GuardianshipRow]:
+    """Return the guardianships over any of these ids that were in force at an instant."""
+    row = GuardianshipRow
+    query = sa.select(row).where(
+        row.child_id.in_(sorted(child_ids)),
+        row.accepted_at <= at,
+        sa.or_(row.ended_at.is_(None), row.ended_at > at),
+    )
+    return session.scalars(query).all()
+
+
+def in_force_of(session: Session, child_ids: Collection[str]) -> dict[str, list[str]]:
+    """Return, by child, the ids of the guardianships that nobody has ended; for many children."""
+    found: dict[str, list[str]] = defaultdict(list)
+    listed = sorted(child_ids)
+    for start in range(0, len(listed), _PAGE):
+        query = sa.select(GuardianshipRow.child_id, GuardianshipRow.guardianship_id).where(
+            GuardianshipRow.child_id.in_(listed[start : start + _PAGE]),
+            GuardianshipRow.accepted_at.is_not(None),
+            GuardianshipRow.ended_at.is_(None),
+        )
+        for row in session.execute(query):
+            found[row.child_id].append(row.guardianship_id)
+    return found
+
+
 def move(session: Session, *, source: str, target: str) -> None:
     """Let the guardianships of one subject be another's: two subjects are one person."""
-    for column in (GuardianshipRow.child_id, GuardianshipRow.guardian_id):
-        session.execute(
-            sa.update(GuardianshipRow).where(column == source).values({column.key: target})
-        )
+    row = GuardianshipRow
+    session.execute(
+        sa.update(row)
+        .where(row.child_id == source)
+        .values(child_id=target, noted_for=sa.func.coalesce(row.noted_for, row.child_id))
+    )
+    session.execute(sa.update(row).where(row.guardian_id == source).values(guardian_id=target))
 
 
 def delete_guardianships(session: Session, child_id: str) -> None:

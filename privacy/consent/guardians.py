@@ -18,6 +18,8 @@ from privacy.consent.attachment_model import Upload
 from privacy.consent.attachments import Attachments
 from privacy.consent.guardian_model import (
     INVITATION_LIFETIME,
+    INVITED_WITHIN,
+    MAX_INVITATIONS,
     MAX_OPEN_INVITATIONS,
     GuardianAccepted,
     GuardianInvited,
@@ -87,7 +89,7 @@ class Guardians:
             NotFound: there is no such person.
             NotAMinor: the person consents alone.
             InvalidInput: it is no address, or the child's own; `field` is "email".
-            Conflict: as many invitations as may be are open.
+            Conflict: as many invitations as may be are open, or were sent within a day.
         """
         child_id = self._minor(uow, child_id)
         identifiers = self._subjects.identifiers
@@ -97,6 +99,12 @@ class Guardians:
         rows = store.of_child(uow.session, child_id)
         if sum(_is_open(row, uow.now) for row in rows) >= MAX_OPEN_INVITATIONS:
             raise Conflict("earlier invitations are still open")
+        since = uow.now - INVITED_WITHIN
+        if (
+            sum(row.attachment is None and row.invited_at > since for row in rows)
+            >= MAX_INVITATIONS
+        ):
+            raise Conflict("as many were invited today as may be")
         token = new_token(uow.ids)
         row = self._add(uow, child_id, language)
         row.token_digest = secret_digest(token)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -96,7 +96,8 @@ def group(deployment: Callable[[], Bulk]) -> click.Group:
     @click.option(
         "--refused",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Where refused rows are written; FILE.refused.csv where left out.",
+        help="Where refused rows are written; FILE.refused.csv where left out, of a dry run"
+        " FILE.dry-run.csv.",
     )
     @click.option("--source", default="", help="Where FILE is from, in words.")
     @click.option("--domain", default="", help="The application domain whose pseudonyms it holds.")
@@ -117,9 +118,9 @@ def group(deployment: Callable[[], Bulk]) -> click.Group:
         """
         if len(source) > 200:
             raise click.ClickException("--source: at most 200 characters")
-        told = refused or file.with_name(f"{file.name}.refused.csv")
-        if told.resolve() == file.resolve():
-            raise click.ClickException("--refused: that is FILE itself")
+        # A dry run must not write over what an import has refused.
+        ending = "dry-run.csv" if dry_run else "refused.csv"
+        told = refused or file.with_name(f"{file.name}.{ending}")
         bulk = deployment()
         began = bulk.clock()
         teller = Teller(file.stat().st_size, bulk.clock)
@@ -142,7 +143,9 @@ def group(deployment: Callable[[], Bulk]) -> click.Group:
         _summary(done, told, before=before, dry_run=dry_run, as_json=as_json)
 
     @consents.command("export")
-    @click.option("--since", help="From this instant on, ISO 8601 with a time zone.")
+    @click.option(
+        "--since", help="What was written down from this instant on, ISO 8601 with a time zone."
+    )
     @click.option(
         "--format",
         "format_",
@@ -158,13 +161,27 @@ def group(deployment: Callable[[], Bulk]) -> click.Group:
     def export(since: str | None, format_: str, output: Path | None) -> None:
         """Write every consent event, in the order of recording. The export itself is recorded."""
         lines = deployment().exports.lines(Format(format_), _instant(since))
-        if output is not None:
-            output.touch(mode=0o600)
-        target = output.open("w", encoding="utf-8", newline="") if output else sys.stdout
-        with target if output else nullcontext():
-            target.writelines(lines)
+        if output is None:
+            sys.stdout.writelines(lines)
+            return
+        try:
+            _write(output, lines)
+        except OSError as error:
+            raise click.ClickException(f"{output}: {error.strerror}") from None
 
     return consents
+
+
+def _write(output: Path, lines: Iterable[str]) -> None:
+    """Write a file that only its owner may read and that is there once it is whole."""
+    unfinished = output.with_name(f".{output.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as target:
+        target.writelines(lines)
+        target.flush()
+        os.fsync(descriptor)
+    unfinished.replace(output)
 
 
 def _format(file: Path, named: str | None) -> Format:

@@ -8,48 +8,38 @@ back to the length that this transaction knows of: none is lost there either, an
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from io import StringIO
 from itertools import islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO, Final
-from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import IntegrityError
 
 from policies.errors import Conflict, DomainError, InvalidInput
 from policies.register.model import Register
-from policies.vocabulary import ConsentAction, SaidBy
 from privacy.actor import SYSTEM
+from privacy.consent import guardian_store
 from privacy.consent import imports_store as store
-from privacy.consent import recording_store
-from privacy.consent.imports_model import (
-    ImportBegun,
-    ImportFinished,
-    ImportRow,
-    RowRefused,
-    row_from,
-)
+from privacy.consent.imports_model import ImportBegun, ImportFinished, RowRefused
 from privacy.consent.imports_reader import Format, Place, Read, open_rows
-from privacy.consent.model import (
-    Act,
-    ConsentEvent,
-    Shown,
-    consent_purpose,
-    giving,
-    refusing,
-    shown_once,
-)
+from privacy.consent.imports_words import ImportedWords
 from privacy.consent.recording import Recording
 from privacy.ids import new_id
 from privacy.pseudonyms.service import Pseudonyms
+from privacy.spreadsheets import guard_cell
 from privacy.subjects.arrivals import Arrivals
-from privacy.subjects.identifiers import Identifier, Identifiers
-from privacy.unit_of_work import Runtime, UnitOfWork
+from privacy.subjects.identifiers import Identifiers
+from privacy.unit_of_work import Runtime
 
 BATCH: Final = 1_000
+_BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +67,6 @@ class Progress:
     finished_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A row with everything that can be known of it before anybody is looked for."""
-
-    read: Read
-    row: ImportRow
-    shown: Shown
-    validity_months: int
-    identifier: Identifier | None
-
-
 class ConsentImports:
     """Reads files of existing consents.
 
@@ -110,12 +89,8 @@ class ConsentImports:
         pseudonyms: Pseudonyms,
     ) -> None:
         self._runtime = runtime
-        self._register = register
         self._recording = recording
-        self._identifiers = identifiers
-        self._arrivals = arrivals
-        self._pseudonyms = pseudonyms
-        self._zone = ZoneInfo(register.controller.time_zone)
+        self._rows = ImportedWords(register, identifiers, arrivals, pseudonyms)
 
     def run(
         self,
@@ -148,27 +123,41 @@ class ConsentImports:
 
         Raises:
             InvalidInput: it does not begin with the names of its columns.
-            Conflict: it was begun before, or somebody else is importing it.
+            InvalidInput: or the file of refused rows is none that it can be.
+            Conflict: it was begun before, somebody else is importing it, or it changed meanwhile;
+                what was recorded stays, and is known when it comes again.
         """
-        digest = _digest(path)
         file, reader = open_rows(path, format)
         with file:
-            progress = self._begun(digest, source, reader.start, resume=resume, dry_run=dry_run)
-            if progress.finished_at is not None:
-                return progress
-            with _open_refused(refused, progress.refused_bytes) as told:
+            source_file = _Source(file)
+            done = None if dry_run else self._before(source_file.digest, resume=resume)
+            if done is not None and done.finished_at is not None:
+                return done
+            with _open_refused(refused, file) as told:
+                progress = self._begun(
+                    source_file.digest, source, reader.start, resume=resume, dry_run=dry_run
+                )
+                if progress.finished_at is not None:  # somebody else's, at this moment
+                    return progress
+                _cut(told, progress.refused_bytes)
                 place = Place(progress.position, progress.line)
                 while True:
                     batch = list(islice(reader.rows(place), size))
                     if batch:
                         place = batch[-1].after
+                    source_file.check_unchanged()
                     progress = self._batch(progress, batch, place, told, domain, dry_run=dry_run)
                     tell(progress)
                     if len(batch) < size:
                         break
-        return progress if dry_run else self._finished(progress)
+                return progress if dry_run else self._finished(progress)
 
     # ---- one import
+
+    def _before(self, digest: str, *, resume: bool) -> Progress | None:
+        """Return how far a file of this content has come; None where it was never begun."""
+        with self._runtime.snapshot() as session:
+            return _come_so_far(store.of_digest(session, digest), resume=resume)
 
     def _begun(
         self, digest: str, source: str, start: Place, *, resume: bool, dry_run: bool
@@ -177,11 +166,9 @@ class ConsentImports:
         if dry_run:
             return Progress(start.offset, start.line)
         with self._runtime.unit_of_work(SYSTEM) as uow:
-            before = store.of_digest(uow.session, digest)
+            before = _come_so_far(store.of_digest(uow.session, digest), resume=resume)
             if before is not None:
-                if before.finished_at is None and not resume:
-                    raise Conflict("this file was begun before: go on with --resume")
-                return _progress(before)
+                return before
             record = store.ImportRecord(
                 import_id=new_id(uow.ids),
                 digest=digest,
@@ -196,6 +183,10 @@ class ConsentImports:
                 finished_at=None,
             )
             uow.session.add(record)
+            try:
+                uow.session.flush()
+            except IntegrityError:
+                raise Conflict("somebody else is importing this file") from None
             uow.record(
                 ImportBegun(import_id=record.import_id), {"sha256": digest, "source": source}
             )
@@ -230,17 +221,19 @@ class ConsentImports:
     ) -> Progress:
         """Record a batch with the place that it ends at; refused rows are on the disk before."""
         refusals: dict[int, RowRefused] = {}
-        known = self._known(batch, refusals)
+        known = self._rows.known(batch, self._runtime.clock(), refusals)
         with self._runtime.unit_of_work(SYSTEM) as uow:
-            said, repeated = self._said(uow, known, domain, progress.import_id, refusals)
-            self._recording.append_many(uow, said)
+            said = self._rows.said(uow, known, domain, progress.import_id, refusals)
+            self._recording.append_many(uow, said.events)
+            for event_id, guardianship_id in said.rests_on:
+                guardian_store.note_word(uow.session, event_id, guardianship_id)
             lines = _lines(batch, refusals)
             after = replace(
                 progress,
                 position=place.offset,
                 line=place.line,
-                recorded=progress.recorded + len(said),
-                repeated=progress.repeated + repeated,
+                recorded=progress.recorded + said.rows,
+                repeated=progress.repeated + said.repeated,
                 refused=progress.refused + len(refusals),
                 refused_bytes=progress.refused_bytes + len(lines),
             )
@@ -262,112 +255,6 @@ class ConsentImports:
             uow.commit()
         return after
 
-    # ---- rows
-
-    def _known(self, batch: Sequence[Read], refusals: dict[int, RowRefused]) -> list[_Known]:
-        """Return what can be known of the rows without the database; the others go to `refusals`."""
-        known: list[_Known] = []
-        now = self._runtime.clock()
-        for read in batch:
-            try:
-                known.append(self._read(read, now))
-            except RowRefused as refusal:
-                refusals[read.line] = refusal
-        return known
-
-    def _read(self, read: Read, now: datetime) -> _Known:
-        if isinstance(read.cells, RowRefused):
-            raise read.cells
-        row = row_from(read.cells, self._zone)
-        try:
-            row = replace(row, at=row.at.astimezone(UTC))
-        except (OverflowError, ValueError):
-            raise RowRefused("at", "is no instant that can be kept") from None
-        if row.at > now:
-            raise RowRefused("at", "lies in the future")
-        kind, name = row.name
-        try:
-            purpose = consent_purpose(self._register, row.purpose)
-            shown = shown_once(self._register, purpose, row.notice_version, row.language)
-            identifier = (
-                None if kind is None else self._identifiers.read(kind, name, field=kind.value)
-            )
-        except DomainError as error:
-            raise RowRefused(error.field or "", error.detail) from None
-        return _Known(read, row, shown, purpose.validity_months, identifier)
-
-    def _said(
-        self,
-        uow: UnitOfWork,
-        known: Sequence[_Known],
-        domain: str,
-        import_id: str,
-        refusals: dict[int, RowRefused],
-    ) -> tuple[list[tuple[ConsentEvent, Shown]], int]:
-        """Return the events of the rows, and how many were imported before."""
-        identifiers = {each.identifier for each in known if each.identifier is not None}
-        names = {each.row.name[1] for each in known if each.identifier is None}
-        found = self._arrivals.by_many(uow, identifiers) if identifiers else {}
-        named = self._pseudonyms.resolve_many(uow.session, domain, names) if names else {}
-        people = [
-            found[each.identifier] if each.identifier is not None else named.get(each.row.name[1])
-            for each in known
-        ]
-        held = recording_store.hold_many(uow.session, {each for each in people if each})
-        before = store.imported(uow.session, held)
-        said: list[tuple[ConsentEvent, Shown]] = []
-        repeated = 0
-        for each, subject_id in zip(known, people, strict=True):
-            row = each.row
-            if subject_id is None or subject_id not in held:
-                column = each.identifier.kind.value if each.identifier else "pseudonym"
-                refusals[each.read.line] = RowRefused(column, "nobody is known by it")
-                continue
-            key = (subject_id, row.purpose, row.action.value, row.at)
-            if key in before:
-                repeated += 1
-                continue
-            until, is_deceased = held[subject_id]
-            if row.action is ConsentAction.GIVEN and is_deceased:
-                column = each.identifier.kind.value if each.identifier else "pseudonym"
-                refusals[each.read.line] = RowRefused(column, "this person has died")
-                continue
-            if row.action is ConsentAction.GIVEN and until is not None and row.at < until:
-                told = "a parent or guardian had to consent for this person"
-                refusals[each.read.line] = RowRefused("at", told)
-                continue
-            before.add(key)
-            said.append((self._event(uow, each, subject_id, import_id), each.shown))
-        return said, repeated
-
-    def _event(
-        self, uow: UnitOfWork, known: _Known, subject_id: str, import_id: str
-    ) -> ConsentEvent:
-        row = known.row
-        act = Act(
-            event_id=new_id(uow.ids),
-            subject_id=subject_id,
-            purpose=row.purpose,
-            at=row.at,
-            channel=row.channel,
-            recorded_by=uow.actor.name,
-            register_revision=self._register.revision,
-            said_by=SaidBy.IMPORT,
-            recorded_at=uow.now,
-        )
-        if row.action is ConsentAction.GIVEN:
-            event = giving(
-                act,
-                known.shown,
-                validity_months=known.validity_months,
-                zone=self._zone,
-                explicit=row.explicit,
-            )
-        else:
-            event = replace(refusing(act, known.shown), action=row.action)
-        evidence = f"; {row.evidence}" if row.evidence else ""
-        return replace(event, reason=f"import {import_id}{evidence}")
-
 
 def _progress(record: store.ImportRecord) -> Progress:
     return Progress(
@@ -382,25 +269,97 @@ def _progress(record: store.ImportRecord) -> Progress:
     )
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _come_so_far(record: store.ImportRecord | None, *, resume: bool) -> Progress | None:
+    """What is known of an import.
+
+    Raises:
+        Conflict: it was begun before and is not to go on.
+    """
+    if record is not None and record.finished_at is None and not resume:
+        raise Conflict("this file was begun before: go on with --resume")
+    return _progress(record) if record is not None else None
 
 
-def _open_refused(path: Path, length: int) -> BinaryIO:
-    """Open the file of refused rows where a committed batch left it, or anew.
+class _Source:
+    """The open file, which must stay what it was when its digest was taken."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._stamp = self._now()
+        file.seek(0)
+        digest = hashlib.sha256()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+        self.digest = digest.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Refuse what was read of a file that somebody writes to.
+
+        Raises:
+            Conflict: its size or time of change is another by now.
+        """
+        if self._now() != self._stamp:
+            raise Conflict("the file changed while it was read: import it again once it is whole")
+
+    def _now(self) -> tuple[int, int]:
+        stat = os.fstat(self._file.fileno())
+        return stat.st_size, stat.st_mtime_ns
+
+
+def _open_refused(path: Path, source: BinaryIO) -> BinaryIO:
+    """Open the file of refused rows, for its owner and this process alone; nothing is cut yet.
+
+    Raises:
+        InvalidInput: it cannot be written to, is no plain file, or is the imported file itself.
+        Conflict: another import writes to it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}; name the file of refused rows") from None
+    file = os.fdopen(descriptor, "r+b")
+    try:
+        _claim(descriptor, path, source)
+    except DomainError:
+        file.close()
+        raise
+    _sync_folder(path.parent)
+    return file
+
+
+def _claim(descriptor: int, path: Path, source: BinaryIO) -> None:
+    """Let nobody else read or write it."""
+    stat = os.fstat(descriptor)
+    if not S_ISREG(stat.st_mode) or os.path.samestat(stat, os.fstat(source.fileno())):
+        raise InvalidInput(f"{path}: no plain file of its own; name the file of refused rows")
+    try:
+        os.fchmod(descriptor, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Conflict("somebody else is importing this file") from None
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}; name the file of refused rows") from None
+
+
+def _cut(file: BinaryIO, length: int) -> None:
+    """Cut the file of refused rows to where a committed batch left it.
 
     Raises:
         InvalidInput: it is shorter than it was: rows were lost.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    file = os.fdopen(descriptor, "r+b")
-    if os.fstat(descriptor).st_size < length:
-        file.close()
-        raise InvalidInput(f"{path.name} is shorter than it was; name the file of refused rows")
+    if os.fstat(file.fileno()).st_size < length:
+        raise InvalidInput(f"{file.name} is shorter than it was; name the file of refused rows")
     file.truncate(length)
     file.seek(length)
-    return file
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the name of a new file outlive a loss of power, as its content does."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _lines(batch: Sequence[Read], refusals: Mapping[int, RowRefused]) -> bytes:
@@ -411,5 +370,6 @@ def _lines(batch: Sequence[Read], refusals: Mapping[int, RowRefused]) -> bytes:
         refusal = refusals.get(read.line)
         if refusal is not None:
             original = read.original.decode(errors="backslashreplace")
-            writer.writerow((read.line, refusal.field, refusal.reason, original))
+            told = (refusal.field, refusal.reason, original)
+            writer.writerow((read.line, *map(guard_cell, told)))
     return text.getvalue().encode(errors="backslashreplace")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final, TypeVar
 
 from policies.register.lock import MAX_VERSION
-from policies.vocabulary import ConsentAction, ConsentChannel, EventTag, RetentionClass
+from policies.vocabulary import ConsentAction, ConsentChannel, EventTag, RetentionClass, SaidBy
 from privacy.events import Event
 from privacy.keys.blind_index import IdentifierKind
 
@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 #: Characters of a cell that nothing else limits.
 MAX_CELL: Final = 500
+#: Nothing that was said before can be meant.
+EARLIEST_YEAR: Final = 1900
 #: What names the person, one of them in each row.
 PERSON: Final = ("email", "phone", "pseudonym")
 COLUMNS: Final = (
@@ -30,6 +32,8 @@ COLUMNS: Final = (
     "channel",
     "explicit",
     "evidence",
+    "said_by",
+    "guardian",
 )
 #: Without these no row says anything.
 NEEDED: Final = ("purpose", "action", "at", "notice_version", "language")
@@ -41,6 +45,10 @@ _ACTIONS: Final = {
 }
 _CHANNELS: Final = {each.value: each for each in ConsentChannel}
 _TRUTH: Final = MappingProxyType({"": False, "false": False, "0": False, "true": True, "1": True})
+#: Whose word a row may be; the person's own where it says nothing.
+_SPEAKERS: Final = MappingProxyType(
+    {"": SaidBy.PERSON, "person": SaidBy.PERSON, "guardian": SaidBy.GUARDIAN}
+)
 _VERSION: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -65,7 +73,9 @@ class ImportRow:
     Attributes:
         name: a kind of identifier with an address or number, or None with a pseudonym.
         at: aware; when it was said.
-        evidence: where the proof of it is, in words; may be empty.
+        evidence: where the proof of it is, in words; may be empty, but not of a guardian's yes.
+        said_by: `PERSON` or `GUARDIAN`.
+        guardian: who it was; empty where it is the person's own word.
     """
 
     name: tuple[IdentifierKind | None, str]
@@ -77,6 +87,8 @@ class ImportRow:
     channel: ConsentChannel
     explicit: bool
     evidence: str
+    said_by: SaidBy
+    guardian: str
 
 
 def row_from(cells: Mapping[str, str], zone: tzinfo) -> ImportRow:
@@ -95,20 +107,37 @@ def row_from(cells: Mapping[str, str], zone: tzinfo) -> ImportRow:
             raise RowRefused(column, f"more than {MAX_CELL} characters")
         if "\0" in text:
             raise RowRefused(column, "holds a null character")
+        if not text.isascii() and text.encode(errors="ignore").decode() != text:
+            raise RowRefused(column, "holds half a character")  # "\\ud800" in JSON
     for column in NEEDED:
         if not told[column]:
             raise RowRefused(column, "is missing")
+    action, said_by = _one_of(told, "action", _ACTIONS), _one_of(told, "said_by", _SPEAKERS)
+    _check_speaker(told, action, said_by)
     return ImportRow(
         name=_person(told),
         purpose=told["purpose"],
-        action=_one_of(told, "action", _ACTIONS),
+        action=action,
         at=_instant(told["at"], zone),
         notice_version=_version(told["notice_version"]),
         language=told["language"],
         channel=_one_of(told, "channel", _CHANNELS) if told["channel"] else ConsentChannel.IMPORT,
         explicit=_one_of(told | {"explicit": told["explicit"].lower()}, "explicit", _TRUTH),
         evidence=told["evidence"],
+        said_by=said_by,
+        guardian=told["guardian"],
     )
+
+
+def _check_speaker(told: Mapping[str, str], action: ConsentAction, said_by: SaidBy) -> None:
+    """Refuse a guardian's word without its author, and a yes of theirs without its proof.
+
+    Source: GDPR Art. 7(1), 8(2).
+    """
+    if (said_by is SaidBy.GUARDIAN) is not bool(told["guardian"]):
+        raise RowRefused("guardian", "a name stands here where said_by is guardian, and only there")
+    if said_by is SaidBy.GUARDIAN and action is ConsentAction.GIVEN and not told["evidence"]:
+        raise RowRefused("evidence", "a guardian's yes needs to say where its proof is")
 
 
 def _person(told: Mapping[str, str]) -> tuple[IdentifierKind | None, str]:

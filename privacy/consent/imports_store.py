@@ -15,6 +15,8 @@ from privacy.database import OPERATIONAL, Base, UtcDateTime
 
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _PAGE: Final = 500
+#: Whose word an imported row is kept as.
+_IMPORTED: Final = (SaidBy.IMPORT.value, SaidBy.GUARDIAN.value)
 
 
 class ImportRecord(Base):
@@ -67,7 +69,7 @@ def imported(session: Session, subject_ids: Collection[str]) -> set[tuple[str, s
             EventRow.subject_id, EventRow.purpose, EventRow.action, EventRow.at
         ).where(
             EventRow.subject_id.in_(listed[start : start + _PAGE]),
-            EventRow.said_by == SaidBy.IMPORT.value,
+            EventRow.said_by.in_(_IMPORTED),
         )
         found.update((row[0], row[1], row[2], row[3]) for row in session.execute(query))
     return found

@@ -116,8 +116,16 @@ def _of_the_living() -> sa.Select[str, str]:
 
 
 def run_out(session: Session, now: datetime, limit: int) -> list[Pair]:
-    """Return whose consents have run out by the clock and are not noted as expired."""
-    query = _of_the_living().where(StateRow.expires_at <= now)
+    """Return whose consents have run out by the clock and are not noted as expired.
+
+    A state whose event is gone cannot be ended in the words it was given under: the verification of
+    the log reports it, and it stands in nobody's way here.
+    """
+    query = (
+        _of_the_living()
+        .join(EventRow, EventRow.event_id == StateRow.event_id)
+        .where(StateRow.expires_at <= now)
+    )
     rows = session.execute(query.order_by(StateRow.expires_at, StateRow.subject_id).limit(limit))
     return [(row.subject_id, row.purpose) for row in rows]
 

@@ -18,7 +18,9 @@ from privacy.consent.model import (
     IN_FORCE,
     ConsentEvent,
     ObjectionMade,
+    Shown,
 )
+from privacy.consent.objections import end_covered
 from privacy.consent.recording import Recording
 from privacy.ids import new_id
 from privacy.subjects.fact_store import FactKind, note
@@ -46,6 +48,13 @@ def fold(
     """
     _fold_states(uow, recording, survivor, alias, register_revision)
     _fold_objections(uow, recording, survivor, alias, register_revision)
+    end_covered(
+        uow,
+        recording,
+        survivor,
+        set(store.states_of(uow.session, survivor)),
+        register_revision=register_revision,
+    )
 
 
 def _fold_states(
@@ -57,15 +66,19 @@ def _fold_states(
     """
     mine, theirs = _last_events(uow, survivor), _last_events(uow, alias)
     store.drop_states(uow.session, alias)
+    carried: list[tuple[ConsentEvent, Shown]] = []
     for purpose in sorted(theirs):
         last = store.standing_event(uow.session, survivor, purpose)
         if last is None:  # pragma: no cover - the alias said something, so something stands
             continue
         store.stand_on(uow.session, survivor, last)
         if last.action in IN_FORCE:
-            for said in (mine.get(purpose), theirs[purpose]):
-                if said is not None and said.action in _PREVAILING:
-                    _carry(uow, recording, survivor, said, said.action, revision)
+            carried.extend(
+                _carried(uow, survivor, said, said.action, revision)
+                for said in (mine.get(purpose), theirs[purpose])
+                if said is not None and said.action in _PREVAILING
+            )
+    recording.append_many(uow, carried)
 
 
 def _fold_objections(
@@ -100,9 +113,15 @@ def _fold_objections(
         note(uow, survivor, FactKind.OBJECTED, True, purpose=purpose, entry_id=entry_id)
         mine.add(purpose)
     last = _last_events(uow, survivor)
-    for purpose in sorted(mine & set(last)):
-        if last[purpose].action in IN_FORCE:
-            _carry(uow, recording, survivor, last[purpose], ConsentAction.WITHDRAWN, revision)
+    ended = [last[purpose] for purpose in sorted(mine & set(last))]
+    recording.append_many(
+        uow,
+        [
+            _carried(uow, survivor, each, ConsentAction.WITHDRAWN, revision)
+            for each in ended
+            if each.action in IN_FORCE
+        ],
+    )
 
 
 def _last_events(uow: UnitOfWork, subject_id: str) -> dict[str, ConsentEvent]:
@@ -115,15 +134,10 @@ def _last_events(uow: UnitOfWork, subject_id: str) -> dict[str, ConsentEvent]:
     return {purpose: event for purpose, event in found.items() if event is not None}
 
 
-def _carry(
-    uow: UnitOfWork,
-    recording: Recording,
-    survivor: str,
-    of: ConsentEvent,
-    action: ConsentAction,
-    revision: str,
-) -> None:
-    """Append, for the survivor, an event that ends the purpose in the words of an earlier one."""
+def _carried(
+    uow: UnitOfWork, survivor: str, of: ConsentEvent, action: ConsentAction, revision: str
+) -> tuple[ConsentEvent, Shown]:
+    """An event of the survivor's that ends the purpose, in the words of an earlier one."""
     event = replace(
         of,
         event_id=new_id(uow.ids),
@@ -142,4 +156,4 @@ def _carry(
         ordinal=0,
     )
     words = store.shown_in(uow.session, event.notice, event.notice_version, event.language)
-    recording.append_many(uow, [(event, words)])
+    return event, words

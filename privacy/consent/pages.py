@@ -25,6 +25,7 @@ from privacy.consent.model import (
 from privacy.consent.portal_answers import answer, answer_for_all
 from privacy.consent.schemas import DecisionForm, GroupForm
 from privacy.consent.service import Consents, purposes_by_basis
+from privacy.consent.waiting_model import QuestionsTo
 from privacy.http import current_actor, load, requires
 from privacy.unit_of_work import Runtime
 
@@ -55,9 +56,10 @@ def person() -> str:
 class _Centre:
     """The page of the privacy centre."""
 
-    def __init__(self, runtime: Runtime, consents: Consents) -> None:
+    def __init__(self, runtime: Runtime, consents: Consents, questions: QuestionsTo) -> None:
         self._runtime = runtime
         self._consents = consents
+        self._questions = questions
 
     def page(self, errors: list[tuple[str, str]] | None = None) -> str:
         """Everything about the person, with what a form of it got wrong."""
@@ -65,11 +67,14 @@ class _Centre:
         with self._runtime.snapshot() as session:
             states = self._consents.current(session, subject_id)
             minor = self._consents.is_minor(session, subject_id, now)
+            waiting = self._questions(session, subject_id, now)
         decided, others = purposes_by_basis(register)
         return render_template(
             "consent/centre.html",
             decided=cards(register, decided, states, now, addresses=_addresses),
             others=cards(register, others, states, now, addresses=_addresses),
+            waiting=waiting,
+            day_words=words.day_words,
             errors=errors,
             done=session_cookie.pop(DONE, None),
             guardian_words=words.guardian_words(register) if minor else None,
@@ -90,11 +95,20 @@ def _addresses(language: str) -> tuple[str, str]:
     )
 
 
-def blueprint(runtime: Runtime, consents: Consents, marketing: Marketing) -> Blueprint:
-    """Return the pages of the privacy centre."""
+def blueprint(
+    runtime: Runtime, consents: Consents, marketing: Marketing, questions: QuestionsTo
+) -> Blueprint:
+    """Return the pages of the privacy centre.
+
+    Args:
+        runtime: the doors.
+        consents: what people said.
+        marketing: objections to it.
+        questions: what is open to a person.
+    """
     routes = Blueprint("consent_pages", __name__)
     register = consents.register
-    whole = _Centre(runtime, consents)
+    whole = _Centre(runtime, consents, questions)
 
     @routes.get("/privacy")
     @requires(Scope.SIGNED_IN)

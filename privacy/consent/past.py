@@ -16,7 +16,7 @@ from policies.consent_history import standing
 from policies.decision import Facts
 from policies.vocabulary import ConsentChannel
 from privacy.consent import store
-from privacy.consent.guardian_store import GuardianshipRow
+from privacy.consent.guardian_store import in_force_at
 from privacy.consent.model import NOBODY, TYPED_BY_THE_PERSON, Sighting
 from privacy.consent.suppression_store import ALL_MARKETING, ExclusionListRow, ExclusionRow
 from privacy.subjects.fact_store import FactKind, FactRow, facts_of
@@ -69,7 +69,11 @@ def sighting_at(
             blocked=journal.holds(person, FactKind.BLOCKED),
             objected=journal.holds(person, FactKind.OBJECTED, purpose),
             deceased=journal.holds(person, FactKind.DECEASED),
-            minor_without_guardian=is_minor and not _had_guardian(session, person, at),
+            minor_without_guardian=is_minor
+            and not any(
+                journal.person(each.noted_for or each.child_id) == person
+                for each in in_force_at(session, ids, at)
+            ),
             suppressed_since=journal.suppressed_since(said, purpose),
             excluded=_was_excluded(session, person, at),
             consent=store.fact_of(event, minor_until) if event else None,
@@ -133,16 +137,6 @@ def _event_at(
 def _typed(event: store.EventRow | None) -> bool:
     """Whether nobody of ours took the word, so that the address must be proved."""
     return event is not None and ConsentChannel(event.channel) in TYPED_BY_THE_PERSON
-
-
-def _had_guardian(session: Session, child_id: str, at: datetime) -> bool:
-    row = GuardianshipRow
-    query = sa.select(row.guardianship_id).where(
-        row.child_id == child_id,
-        row.accepted_at <= at,
-        sa.or_(row.ended_at.is_(None), row.ended_at > at),
-    )
-    return session.scalars(query.limit(1)).first() is not None
 
 
 def _was_excluded(session: Session, subject_id: str, at: datetime) -> bool:

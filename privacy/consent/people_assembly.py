@@ -29,6 +29,7 @@ from privacy.consent.guardian_source import GuardianSource
 from privacy.consent.guardians import Guardians
 from privacy.consent.lifecycle import Lifecycle
 from privacy.consent.marketing import Marketing
+from privacy.consent.people_facts import FactsSource
 from privacy.consent.representation import DeskWords
 from privacy.consent.service import Consents
 from privacy.consent.signals import Signals
@@ -56,9 +57,17 @@ class People:
     double_opt_in: DoubleOptIn
 
     @property
-    def sources(self) -> tuple[SuppressionSource, Attachments, GuardianSource, Signals]:
+    def sources(
+        self,
+    ) -> tuple[SuppressionSource, Attachments, GuardianSource, Signals, FactsSource]:
         """What of it holds personal data."""
-        return self.suppression, self.attachments, self.guardianships, self.signals
+        return (
+            self.suppression,
+            self.attachments,
+            self.guardianships,
+            self.signals,
+            FactsSource(),
+        )
 
 
 class Birthdays:
@@ -91,7 +100,7 @@ def assemble(
     base_url: str,
 ) -> People:
     """Return the capabilities, wired."""
-    attachments, lifecycle = Attachments(sealer), Lifecycle(consents)
+    attachments, lifecycle = Attachments(sealer, runtime.snapshot), Lifecycle(consents)
     guardians = Guardians(
         consents=consents,
         subjects=subjects,

@@ -23,13 +23,14 @@ from privacy.consent.attachment_model import MAX_BYTES, Upload
 from privacy.consent.attachments import Attachments
 from privacy.consent.guardian_model import Relation
 from privacy.consent.guardians import Guardians
+from privacy.consent.people_looks import note_look
 from privacy.desk import DESK_SECTIONS
 from privacy.http import current_actor, requires
 from privacy.keys.blind_index import IdentifierKind
 from privacy.languages import page_language
 from privacy.mail import Postbox
 from privacy.subjects import standing
-from privacy.subjects.model import PersonLookedUp, Subject
+from privacy.subjects.model import Subject
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import Runtime, UnitOfWork
 
@@ -78,6 +79,7 @@ class PeopleDesk:
             NotFound: there is no such person.
         """
         now = self.runtime.clock()
+        note_look(self.runtime, subject_id, "person")
         with self.runtime.snapshot() as session:
             found, emails = self._found(session, subject_id)
             minor_until = self.subjects.minor_until(session, found.subject_id)
@@ -100,6 +102,7 @@ class PeopleDesk:
             lift_from=lift_from,
             relation_words=words.relation,
             guardianship_words=lambda each: words.guardianship(each, now),
+            media_words=words.media,
         )
 
     def form(self, subject_id: str, act: str, errors: Errors | None = None) -> str:
@@ -108,6 +111,7 @@ class PeopleDesk:
         Raises:
             NotFound: there is no such person.
         """
+        note_look(self.runtime, subject_id, act)
         with self.runtime.snapshot() as session:
             found, emails = self._found(session, subject_id)
             is_told_by_mail = bool(emails) and bool(self.subjects.proved_email(session, subject_id))
@@ -184,7 +188,7 @@ def blueprint(desk: PeopleDesk) -> Blueprint:
     @routes.post("/dpo/people")
     @requires(Scope.DESK)
     def find() -> Answer:
-        """Lead to whom an address or a number finds; the look-up is recorded.
+        """Lead to whom an address or a number finds; that it was looked for is recorded.
 
         What was typed never stands in an address line.
         """
@@ -195,12 +199,11 @@ def blueprint(desk: PeopleDesk) -> Blueprint:
             identifier = identifiers.read(kind, typed, field="person")
         except InvalidInput:
             return _search(typed, [("person", gettext("Escribe un correo o un teléfono."))]), 422
-        with desk.runtime.unit_of_work(current_actor()) as uow:
-            found = identifiers.find(uow.session, identifier)
+        with desk.runtime.snapshot() as session:
+            found = identifiers.find(session, identifier)
             if found is not None:
-                found = desk.subjects.current(uow.session, found)
-                uow.record(PersonLookedUp(subject_id=found))
-                uow.commit()
+                found = desk.subjects.current(session, found)
+        note_look(desk.runtime, found, "search")
         if found is None:
             text = gettext("No hay nadie con ese correo ni ese teléfono en nuestros datos.")
             return _search(typed, [("person", text)]), 404
@@ -233,8 +236,12 @@ def blueprint(desk: PeopleDesk) -> Blueprint:
         actor = current_actor()
         if actor.role is not Role.DPO:
             raise Forbidden("the data protection officer alone")
-        with desk.runtime.unit_of_work(actor) as uow:
-            found, upload = desk.attachments.take(uow, attachment_id)
+        try:
+            with desk.runtime.unit_of_work(actor) as uow:
+                found, upload = desk.attachments.take(uow, attachment_id)
+        except NotFound:
+            note_look(desk.runtime, None, "attachment")
+            raise
         return send_file(
             BytesIO(upload.content),
             mimetype=found.media_type,

@@ -175,6 +175,16 @@ def guardianship(each: Guardianship, now: datetime | None = None) -> str:
     )
 
 
+def media(media_type: str) -> str:
+    """What sort of file it is."""
+    return {
+        "application/pdf": _("Documento PDF"),
+        "image/jpeg": _("Foto JPEG"),
+        "image/png": _("Imagen PNG"),
+        "text/plain": _("Texto"),
+    }.get(media_type, media_type)
+
+
 def said(value: Said) -> str:
     """What can be said of a purpose."""
     return {

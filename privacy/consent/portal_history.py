@@ -123,21 +123,27 @@ def page_number(text: str | None, pages: int) -> int:
 
 def lines_of(session: Session, consents: Consents, subject_id: str) -> list[Line]:
     """Return everything that happened with a person's consents, newest first."""
-    register = consents.register
-    ids = list(session.scalars(all_ids(subject_id)))
     lines: list[Line] = [
-        *(_said(register, event) for event in consents.history(session, subject_id)),
-        *_objected(register, facts_of(session, ids)),
-        *(
-            _acknowledged(register, each)
-            for each in Acknowledgements.of_person(session, subject_id)
-        ),
+        *(said(consents.register, event) for event in consents.history(session, subject_id)),
+        *besides(session, consents.register, subject_id),
     ]
     # Oldest first where two happened at the same instant, hence reversed.
     return sorted(lines, key=lambda line: line.at)[::-1]
 
 
-def _said(register: Register, event: ConsentEvent) -> Line:
+def besides(session: Session, register: Register, subject_id: str) -> list[Line]:
+    """Return what happened without a consent event, oldest first."""
+    ids = list(session.scalars(all_ids(subject_id)))
+    made = Acknowledgements.of_person(session, subject_id)
+    lines = [
+        *_objected(register, facts_of(session, ids)),
+        *(_acknowledged(register, each) for each in made),
+    ]
+    return sorted(lines, key=lambda line: line.at)
+
+
+def said(register: Register, event: ConsentEvent) -> Line:
+    """Return the line of a consent event."""
     title = words.title_of(register, event.purpose)
     how = gettext(
         "%(channel)s, con la versión %(version)s del aviso",

@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 
 from policies.consent_history import Word
 from privacy.consent.model import ConsentEvent
-from privacy.consent.store import EventRow, ObjectionRow, move_states, row_of
+from privacy.consent.store import EventRow, move_states, row_of
 from privacy.subjects.store import SubjectRow
 
 _EVENT = cast("sa.Table", EventRow.__table__)
-_OBJECTION = cast("sa.Table", ObjectionRow.__table__)
 _SUBJECT = cast("sa.Table", SubjectRow.__table__)
 
 #: People named in one statement.
@@ -37,9 +36,6 @@ _HOLD_MANY = (
     )
     .order_by(_SUBJECT.c.subject_id)
     .with_for_update()
-)
-_OBJECTIONS = sa.select(_OBJECTION.c.subject_id, _OBJECTION.c.purpose, _OBJECTION.c.since).where(
-    _OBJECTION.c.subject_id.in_(sa.bindparam("of_subjects", expanding=True))
 )
 
 
@@ -86,15 +82,3 @@ def hold_many(session: Session, subject_ids: Collection[str]) -> dict[str, Held]
         found = session.execute(_HOLD_MANY, {"of_subjects": wanted[start : start + _PAGE]})
         held.update({row.subject_id: Held(row.minor_until, row.deceased) for row in found})
     return held
-
-
-def objections_of_many(
-    session: Session, subject_ids: Collection[str]
-) -> dict[tuple[str, str], datetime]:
-    """Return (subject id, purpose) -> since when, of every objection in force of these people."""
-    found: dict[tuple[str, str], datetime] = {}
-    wanted = sorted(subject_ids)
-    for start in range(0, len(wanted), _PAGE):
-        rows = session.execute(_OBJECTIONS, {"of_subjects": wanted[start : start + _PAGE]})
-        found.update({(row.subject_id, row.purpose): row.since for row in rows})
-    return found

@@ -19,6 +19,7 @@ from policies.vocabulary import ConsentChannel, SaidBy
 from privacy.consent.attachment_model import Attachment, Upload
 from privacy.consent.attachments import Attachments
 from privacy.consent.guardians import Guardians
+from privacy.consent.imports_model import EARLIEST_YEAR
 from privacy.consent.model import ConsentEvent, Shown, Voice, known_purpose, shown_once
 from privacy.consent.service import Consents
 from privacy.events import Json
@@ -152,6 +153,8 @@ class DeskWords:
         today = now.astimezone(self._zone).date()
         if word.said_on > today:
             raise InvalidInput("the day is in the future", field="said_on")
+        if word.said_on.year < EARLIEST_YEAR:
+            raise InvalidInput("nobody said it then", field="said_on")
         if word.said_on == today:
             return None
         if word.said is Said.GIVEN:

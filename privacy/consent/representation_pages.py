@@ -6,6 +6,7 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
@@ -13,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from policies.errors import Conflict, Forbidden, InvalidInput, NotFound
 from policies.vocabulary import ConsentChannel, SaidBy, Scope
 from privacy.consent import people_words as words
+from privacy.consent.people_looks import note_look
 from privacy.consent.people_pages import FORM_BYTES, upload_of
 from privacy.consent.representation import CHANNELS, SPEAKERS, DeskWord, DeskWords, Said
 from privacy.consent.service import Consents
@@ -85,6 +87,7 @@ def blueprint(
         return redirect(url_for("people_desk.person", subject_id=subject_id), 303)
 
     def _form(subject_id: str, typed: dict[str, str], errors: list[tuple[str | None, str]]) -> str:
+        note_look(runtime, subject_id, "word")
         with runtime.snapshot() as session:
             current = subjects.current(session, subject_id)
             found = subjects.standing(session, current)
@@ -107,7 +110,7 @@ def blueprint(
             said=[(each.value, words.said(each)) for each in Said],
             speakers=[(each.value, words.speaker(each)) for each in SPEAKERS],
             ways=[(each.value, words.way(each)) for each in CHANNELS],
-            languages=[(each, each) for each in LANGUAGES],
+            languages=[(each, str(Locale(each).display_name).capitalize()) for each in LANGUAGES],
             wrong={name: text for name, text in errors if name},
             errors=errors,
         )

@@ -160,8 +160,9 @@ class ConsentAnswer(Schema):
     pending = fields.String(
         validate=validate.Equal("confirmation"),
         metadata={
-            "description": "The person was written to, and consents with the link in that mail; "
-            "the event is the request. Left out where nothing is to be confirmed."
+            "description": "The purpose is confirmed by mail: the event is the request, and the "
+            "person consents with the link of a letter. The same for every address, known or not; "
+            "left out where the purpose needs no confirmation, or the person is signed in."
         },
     )
     log = fields.String(required=True, validate=validate.OneOf(("pending", "logged")))

@@ -157,30 +157,32 @@ class Consents(Speaking):
 
     def export(self, session: Session, subject_id: str) -> list[dict[str, Json]]:
         """Return every event of the person with the exact text that was shown, oldest first."""
-        return [
-            {
-                **evidence_of(event, self.words_of(session, event).text),
-                "purpose": event.purpose,
-                "action": event.action.value,
-                "at": rfc3339(event.at),
-                "register_revision": event.register_revision,
-                "entry_id": event.entry_id,
-            }
-            for event in self.history(session, subject_id)
-        ]
+        return [self.exported(session, event) for event in self.history(session, subject_id)]
 
-    def collect(self, session: Session, subject_id: str) -> Mapping[str, Json]:
-        """Return what this capability holds of the person. Source: GDPR Art. 15(1)."""
-        events: list[Json] = [*self.export(session, subject_id)]
+    def exported(self, session: Session, event: ConsentEvent) -> dict[str, Json]:
+        """Return one event with the exact text that was shown."""
+        return {
+            **evidence_of(event, self.words_of(session, event).text),
+            "purpose": event.purpose,
+            "action": event.action.value,
+            "at": rfc3339(event.at),
+            "register_revision": event.register_revision,
+            "entry_id": event.entry_id,
+        }
+
+    @staticmethod
+    def besides_events(session: Session, subject_id: str) -> dict[str, Json]:
+        """Return the person's objections in force, and what they accepted and were told."""
         objections: list[Json] = [
             {"purpose": o.purpose, "since": rfc3339(o.since), "entry_id": o.entry_id}
             for o in store.objections_of(session, subject_id)
         ]
-        return {
-            "events": events,
-            "objections": objections,
-            **acknowledgement_store.collect(session, subject_id),
-        }
+        return {"objections": objections, **acknowledgement_store.collect(session, subject_id)}
+
+    def collect(self, session: Session, subject_id: str) -> Mapping[str, Json]:
+        """Return what this capability holds of the person. Source: GDPR Art. 15(1)."""
+        events: list[Json] = [*self.export(session, subject_id)]
+        return {"events": events, **self.besides_events(session, subject_id)}
 
     def erase(self, uow: UnitOfWork, subject_id: str) -> None:
         """Keep all evidence: the proof of a consent outlives the profile.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response
 
@@ -20,17 +20,9 @@ from policies.vocabulary import ConsentAction, Scope
 from privacy.actor import Actor
 from privacy.consent.applications import Recorded, Word
 from privacy.consent.receipts import PENDING
-from privacy.consent.schemas import (
-    HEARD,
-    MAX_EMAIL,
-    MAX_LANGUAGE,
-    MAX_NAME,
-    MAX_PSEUDONYM,
-    SAID,
-)
+from privacy.consent.schemas import HEARD, MAX_LANGUAGE, MAX_NAME, MAX_PSEUDONYM, SAID
 from privacy.consent.usual_words import UsualWord, UsualWords
 from privacy.gathering import Gathering
-from privacy.keys.blind_index import MAX_PHONE_LENGTH, IdentifierKind
 from privacy.unit_of_work import Runtime
 
 if TYPE_CHECKING:
@@ -43,7 +35,6 @@ _MEMBERS: Final = frozenset(
 )
 _ACTIONS: Final = {each.value: each for each in SAID}
 _CHANNELS: Final = {each.value: each for each in HEARD}
-_LONGEST: Final = {IdentifierKind.EMAIL: MAX_EMAIL, IdentifierKind.PHONE: MAX_PHONE_LENGTH}
 
 #: Tells from an Authorization header, now, who calls; None: nobody, or unusual.
 Caller = Callable[[str, datetime], Actor | None]
@@ -148,8 +139,8 @@ def word_of(told: object) -> Word | None:
     language = _text(told.get("language"), MAX_LANGUAGE)
     version, explicit = told.get("notice_version"), told.get("explicit", False)
     action, channel = told.get("action", ConsentAction.GIVEN.value), told.get("channel")
-    subject = _subject(told.get("subject"))
-    if purpose is None or language is None or subject is None:
+    pseudonym = _text(told.get("subject"), MAX_PSEUDONYM)
+    if purpose is None or language is None or pseudonym is None:
         return None
     if type(version) is not int or not 1 <= version <= MAX_VERSION or type(explicit) is not bool:
         return None
@@ -164,20 +155,8 @@ def word_of(told: object) -> Word | None:
         notice_version=version,
         language=language,
         explicit=explicit,
-        **subject,
+        pseudonym=pseudonym,
     )
-
-
-def _subject(told: object) -> dict[str, Any] | None:
-    if isinstance(told, str):
-        pseudonym = _text(told, MAX_PSEUDONYM)
-        return None if pseudonym is None else {"pseudonym": pseudonym}
-    if isinstance(told, dict) and len(told) == 1:
-        [(name, text)] = told.items()
-        kind = next((each for each in IdentifierKind if each.value == name), None)
-        if kind is not None and _text(text, _LONGEST[kind]) is not None:
-            return {"found_by": (kind, text)}
-    return None
 
 
 def _text(value: object, longest: int) -> str | None:

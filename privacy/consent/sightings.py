@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -15,16 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-from policies.decision import PurposeRule
-from policies.vocabulary import ConsentAction, LegalBasis
 from privacy.consent.model import NOBODY, Sighting, StateUnreadable
 from privacy.consent.store import (
-    StateRow,
     sighting_by,
     sighting_of_pseudonym,
     to_sighting,
 )
-from privacy.database import UtcDateTime
 from privacy.pseudonyms.store import DomainRow, PseudonymRow
 from privacy.subjects.store import SubjectRow
 
@@ -32,7 +27,6 @@ from privacy.subjects.store import SubjectRow
 CHUNK: Final = 1_000
 
 _SUBJECT = cast("sa.Table", SubjectRow.__table__)
-_STATE = cast("sa.Table", StateRow.__table__)
 _PSEUDONYM = cast("sa.Table", PseudonymRow.__table__)
 _DOMAIN = cast("sa.Table", DomainRow.__table__)
 _NAMED = _SUBJECT.alias("named")
@@ -127,86 +121,6 @@ def sightings(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """A stretch of a domain's people in the order of their pseudonyms.
-
-    Attributes:
-        found: (pseudonym, what is known) of those of them who may be permitted; of somebody who has
-            several pseudonyms, under the one that stays. Whose state is unreadable is not among them.
-        last: the stretch's last pseudonym; None where it reached the end of the domain.
-    """
-
-    found: Sequence[tuple[str, Sighting]]
-    last: str | None
-
-
-def candidates(
-    session: Session, domain: str, rule: PurposeRule, at: datetime, *, after: str, stretch: int
-) -> Candidates:
-    """Return who may be permitted among the next people of a domain.
-
-    However few they are, the database reads no more than the stretch.
-
-    Args:
-        session: one snapshot.
-        domain: whose people.
-        rule: of the unit.
-        at: aware.
-        after: the last pseudonym of the stretch before; "" begins.
-        stretch: how many people to look at.
-    """
-    wanted: dict[str, object] = {"of_domain": domain, "of_after": after}
-    last = session.scalar(_LAST_OF_STRETCH, wanted | {"of_stretch": stretch - 1})
-    statement = _BY_CONSENT if rule.legal_basis is LegalBasis.CONSENT else _BY_ANOTHER_BASIS
-    wanted |= {"of_stretch": stretch}
-    try:
-        rows = session.execute(statement, wanted | {"of_unit": rule.id, "of_at": at}).all()
-        read = [(row.value, _read(row)) for row in rows]
-    except (TypeError, ValueError, sa.exc.DBAPIError):
-        # Of a row that cannot be read nobody learns whose it is: each by itself.
-        values = session.scalars(_VALUES_OF_STRETCH, wanted).all()
-        singly = _one_by_one(session, domain, [(each, rule.id) for each in values], at)
-        read = [(value, found) for (value, _unit), found in singly]
-    return Candidates(
-        [(value, each) for value, each in read if not isinstance(each, StateUnreadable)], last
-    )
-
-
-_AFTER = (
-    sa.select(_PSEUDONYM.c.value, _PSEUDONYM.c.subject_id)
-    .where(_PSEUDONYM.c.domain_id == _of_domain(), _PSEUDONYM.c.value > sa.bindparam("of_after"))
-    .order_by(_PSEUDONYM.c.value)
-)
-_LAST_OF_STRETCH = (
-    _AFTER.with_only_columns(_PSEUDONYM.c.value).offset(sa.bindparam("of_stretch")).limit(1)
-)
-_STRETCH = _AFTER.limit(sa.bindparam("of_stretch")).subquery("stretch")
-_VALUES_OF_STRETCH = (
-    sa.select(_STRETCH.c.value)
-    .join(_SUBJECT, _SUBJECT.c.subject_id == _STRETCH.c.subject_id)
-    .where(_SUBJECT.c.merged_into.is_(None))
-    .order_by(_STRETCH.c.value)
-)
-#: Everybody under the pseudonym that stays: an alias leads to no row of its own.
-_BY_ANOTHER_BASIS = (
-    sighting_by(
-        sa.bindparam("of_unit"),
-        _STRETCH.join(_SUBJECT, _SUBJECT.c.subject_id == _STRETCH.c.subject_id),
-    )
-    .add_columns(_STRETCH.c.value)
-    .where(_SUBJECT.c.merged_into.is_(None))
-    .order_by(_STRETCH.c.value)
-)
-#: Whom `decide` would deny anyway is left in the database; it decides of everybody else.
-_BY_CONSENT = _BY_ANOTHER_BASIS.where(
-    sa.or_(
-        *(_STATE.c.action == each.value for each in (ConsentAction.GIVEN, ConsentAction.RENEWED))
-    ),
-    _STATE.c.expires_at > sa.bindparam("of_at", type_=UtcDateTime),
-)
-
-
 def _rows(
     session: Session, domain: str, pairs: Sequence[tuple[str, str]], at: datetime
 ) -> Sequence[sa.Row[*tuple[Any, ...]]]:
@@ -245,3 +159,8 @@ def _one_by_one(
             yield (value, unit), StateUnreadable(type(error).__name__)
         else:
             yield (value, unit), found or NOBODY
+
+
+def pairs_of(dialect: str) -> sa.FromClause:
+    """Return, for a larger statement, the pairs that `wanted_of` gives: value, purpose, domain_id."""
+    return _wanted_sqlite() if dialect == "sqlite" else _wanted_postgresql()

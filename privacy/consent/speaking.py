@@ -42,6 +42,7 @@ from privacy.consent.model import (
     status_of,
     withdrawing,
 )
+from privacy.consent.objections import end_covered
 from privacy.consent.reading import ConsentReading
 from privacy.consent.recording import Recording
 from privacy.consent.register_log import keep_register
@@ -106,7 +107,10 @@ class Speaking(ConsentReading):
         if state and state.event_id and status_of(state.consent, rule, uow.now) is Status.GIVEN:
             event = renewing(event, state.event_id)
         self._lift(uow, act.subject_id, purpose, said_at=event.at)
-        return self._append(uow, event, words)
+        event = self._append(uow, event, words)
+        if voice.said_at:
+            self._end_covered(uow, act.subject_id, purpose)
+        return event
 
     def ask(
         self,
@@ -220,8 +224,9 @@ class Speaking(ConsentReading):
     ) -> Objection:
         """Record an objection; it shows in the next decision. Joins the caller's transaction.
 
-        A consent to the purpose is withdrawn with it, so that lifting the objection later brings
-        no consent back. Objecting twice changes nothing.
+        It holds from now, whenever it was said, and ends every consent that was said until now: one
+        in force is withdrawn with it, and lifting the objection later brings none back, nor one
+        that arrives after that. Objecting twice changes nothing.
 
         Raises:
             NotFound: there is no such person.
@@ -237,7 +242,8 @@ class Speaking(ConsentReading):
         row = store.objection_of(uow.session, subject_id, purpose)
         if row is None:
             if wanted.legal_basis is LegalBasis.CONSENT:
-                self._withdraw_if_given(uow, subject_id, purpose, channel, voice)
+                live = replace(voice, said_at=None)
+                self._withdraw_if_given(uow, subject_id, purpose, channel, live)
             entry_id = uow.record(
                 ObjectionMade(
                     subject_id=subject_id,
@@ -263,10 +269,16 @@ class Speaking(ConsentReading):
     def lift_objection(self, uow: UnitOfWork, subject_id: str, purpose: str) -> bool:
         """Take an objection back; tell whether there was one. Joins the caller's transaction.
 
+        No consent that was said before holds again: the person consents anew.
+
         Raises:
             NotFound: there is no such person.
+
+        Source: GDPR Art. 21(3); LOPDGDD Art. 23(4).
         """
-        return self._lift(uow, self._hold(uow, subject_id), purpose, said_at=uow.now)
+        subject_id = self._hold(uow, subject_id)
+        self._end_covered(uow, subject_id, purpose)
+        return self._lift(uow, subject_id, purpose, said_at=uow.now)
 
     def _lift(self, uow: UnitOfWork, subject_id: str, purpose: str, *, said_at: datetime) -> bool:
         """End an objection, and the suppression with it, by what the person said after it."""
@@ -285,8 +297,25 @@ class Speaking(ConsentReading):
             ),
             {"objection_entry_id": row.entry_id, "recorded_by": uow.actor.name},
         )
-        note(uow, subject_id, FactKind.OBJECTED, False, purpose=purpose, entry_id=entry_id)
+        note(
+            uow,
+            subject_id,
+            FactKind.OBJECTED,
+            False,
+            purpose=purpose,
+            value_at=said_at if said_at != uow.now else None,
+            entry_id=entry_id,
+        )
         return True
+
+    def _end_covered(self, uow: UnitOfWork, subject_id: str, purpose: str) -> None:
+        end_covered(
+            uow,
+            self.recording,
+            subject_id,
+            [purpose],
+            register_revision=self._register.revision,
+        )
 
     # ---- for the other evidence of this capability, in the caller's transaction
 

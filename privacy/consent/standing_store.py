@@ -111,17 +111,22 @@ def standings(session: Session, pairs: Sequence[tuple[str, str]]) -> dict[tuple[
         row = session.execute(
             _STATE_OF_ONE, {"of_subject": subject_id, "of_purpose": purpose}
         ).one_or_none()
-        return {} if row is None else {pairs[0]: _word(row)}
+        return {} if row is None else {pairs[0]: word_of(row)}
     found: dict[tuple[str, str], Word] = {}
     for start in range(0, len(pairs), _CHUNK):
         subjects, purposes = zip(*pairs[start : start + _CHUNK], strict=True)
         of = {"of_subjects": sorted(set(subjects)), "of_purposes": sorted(set(purposes))}
         for row in session.execute(_STATES_OF, of):
-            found[row.subject_id, row.purpose] = _word(row)
+            found[row.subject_id, row.purpose] = word_of(row)
     return found
 
 
-def _word(row: sa.Row[*tuple[Any, ...]]) -> Word:
+def word_of(row: Any) -> Word:  # noqa: ANN401 - a row with the columns of a state
+    """Return the word that a person's current state stands on.
+
+    Raises:
+        ValueError: the row holds what was never written.
+    """
     fact = ConsentFact(
         action=ConsentAction(row.action),
         at=row.at,

@@ -144,6 +144,8 @@ def _where(wanted: EventFilter) -> Iterator[sa.ColumnElement[bool]]:
         yield EventRow.at >= wanted.since
     if wanted.until is not None:
         yield EventRow.at < wanted.until
+    if wanted.recorded_since is not None:
+        yield sa.func.coalesce(EventRow.recorded_at, EventRow.at) >= wanted.recorded_since
     if wanted.subject_id is not None:
         yield EventRow.subject_id.in_(all_ids(wanted.subject_id))
 
@@ -233,13 +235,17 @@ _PROVED = (
     )
     .correlate(_SUBJECT)
 )
-#: False where somebody typed an address, consented, and has not proved it theirs.
-_VERIFIED = sa.or_(
-    _STATE.c.channel.is_(None),
+
+
+def took_their_word(state: sa.Table) -> sa.ColumnElement[bool]:
+    """Return, for a larger statement, that nobody typed an address of their own to say this."""
     # Compared one by one: a list would be written into the statement anew at each execution.
-    sa.and_(*(_STATE.c.channel != channel.value for channel in sorted(TYPED_BY_THE_PERSON))),
-    _PROVED,
-)
+    others = sa.and_(*(state.c.channel != each.value for each in sorted(TYPED_BY_THE_PERSON)))
+    return sa.or_(state.c.channel.is_(None), others)
+
+
+#: False where somebody typed an address, consented, and has not proved it theirs.
+_VERIFIED = sa.or_(took_their_word(_STATE), _PROVED)
 
 
 def sighting_by(

@@ -6,7 +6,7 @@ Source: LOPDGDD Art. 15.2, 23.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -193,17 +193,14 @@ def suppressions_of(
     return session.execute(_OWN_OF_PURPOSE, {"of_subject": subject_id, "of_purpose": purpose}).all()
 
 
-_OWN_OF_MANY = sa.select(_IDENTIFIER.c.subject_id, _SUPPRESSION.c.purpose).select_from(
-    _IDENTIFIER.join(_SUPPRESSION, _same_address(_SUPPRESSION))
-)
-
-
-def suppressed_units(session: Session, people: Collection[str]) -> set[tuple[str, str]]:
-    """Return (subject id, unit) of every unit for which an address of these people is listed."""
-    if not people:
-        return set()
-    rows = session.execute(_OWN_OF_MANY.where(_IDENTIFIER.c.subject_id.in_(sorted(people))))
-    return {(row.subject_id, row.purpose) for row in rows}
+def suppressed(subject: sa.Table, purpose: sa.ColumnElement[str]) -> sa.Exists:
+    """Return, for a larger statement, whether an address of the person is listed for a unit."""
+    return (
+        sa.exists()
+        .select_from(_IDENTIFIER.join(_SUPPRESSION, _same_address(_SUPPRESSION)))
+        .where(_IDENTIFIER.c.subject_id == subject.c.subject_id, _SUPPRESSION.c.purpose == purpose)
+        .correlate_except(_IDENTIFIER, _SUPPRESSION)
+    )
 
 
 def suppress(

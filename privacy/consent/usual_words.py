@@ -1,38 +1,50 @@
 """The usual words of one application, many in one transaction.
 
 What `ApplicationConsents.record` does for any word, for those that nothing stands in the way of: a
-consent given or refused under words that count, by somebody of age who has not objected. It never
-refuses: whatever is unusual is left to the ordinary way, which alone explains.
+consent given or refused under words that count, by somebody of age whom the application knows and who
+has not objected. It never refuses: whatever is unusual is left to the ordinary way, which alone
+explains.
+
+One statement reads what all of them meet, and each table is written once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from policies.consent_history import standing
 from policies.errors import DomainError
 from policies.register.model import Purpose, Register
 from policies.vocabulary import ConsentAction
 from privacy.actor import Actor
-from privacy.consent import recording_store, suppression_store
+from privacy.audit.log import AuditLog
+from privacy.audit.store import NewEntry
+from privacy.bulk import at_once
+from privacy.consent import usual_store
 from privacy.consent.applications import Recorded, Word
 from privacy.consent.model import (
     Act,
     ConsentEvent,
+    ConsentRecorded,
     Shown,
     consent_purpose,
+    evidence_of,
     giving,
+    recorded,
     refusing,
+    said_live,
     shown_in_force,
     shown_once,
 )
-from privacy.consent.recording import Recording
+from privacy.consent.standing_store import word_of
+from privacy.consent.store import row_of, to_word
+from privacy.consent.usual_store import UsualStore
 from privacy.ids import new_id
-from privacy.pseudonyms.service import Pseudonyms
-from privacy.subjects.arrivals import Arrivals
-from privacy.subjects.identifiers import Identifier, Identifiers
+from privacy.keys.sealing import KeyRow, Sealer
 from privacy.unit_of_work import UnitOfWork
 
 
@@ -41,13 +53,28 @@ class UsualWord:
     """A word with everything that can be known of it before anybody is looked for.
 
     Attributes:
-        identifier: what finds the person, where the application has no pseudonym of theirs.
+        pseudonym: the application's name for the person.
     """
 
     word: Word
+    pseudonym: str
     purpose: Purpose
     shown: Shown
-    identifier: Identifier | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What is about to be written of one word.
+
+    Attributes:
+        event: with the id of its entry.
+        moves: the person's state is what was said here.
+    """
+
+    event: ConsentEvent
+    happened: ConsentRecorded
+    entry: NewEntry
+    moves: bool
 
 
 class UsualWords:
@@ -55,95 +82,97 @@ class UsualWords:
 
     Args:
         register: the register in force.
-        recording: how events are written.
-        identifiers: reads addresses and numbers.
-        arrivals: finds the people behind them.
-        pseudonyms: the application's names for people.
+        rows: what is read and written.
+        log: drafts the entries.
+        sealer: knows the people's keys.
     """
 
-    def __init__(
-        self,
-        register: Register,
-        recording: Recording,
-        identifiers: Identifiers,
-        arrivals: Arrivals,
-        pseudonyms: Pseudonyms,
-    ) -> None:
+    def __init__(self, register: Register, rows: UsualStore, log: AuditLog, sealer: Sealer) -> None:
         self._register = register
-        self._recording = recording
-        self._identifiers = identifiers
-        self._arrivals = arrivals
-        self._pseudonyms = pseudonyms
+        self._rows = rows
+        self._log = log
+        self._sealer = sealer
         self._zone = ZoneInfo(register.controller.time_zone)
 
     def read(self, actor: Actor, word: Word) -> UsualWord | None:
         """Return a word ready to be recorded; None where it is unusual. Reads no database."""
         if word.action not in {ConsentAction.GIVEN, ConsentAction.REFUSED}:
             return None
-        if word.purpose not in actor.purposes or word.notice_version is None or not word.language:
+        if word.pseudonym is None or word.purpose not in actor.purposes:
+            return None
+        if word.notice_version is None or not word.language:
             return None
         counts = shown_in_force if word.action is ConsentAction.GIVEN else shown_once
         try:
             purpose = consent_purpose(self._register, word.purpose)
             shown = counts(self._register, purpose, word.notice_version, word.language)
-            identifier = word.found_by and self._identifiers.read(*word.found_by)
         except DomainError:  # the ordinary way says so
             return None
         if purpose.double_opt_in and word.action is ConsentAction.GIVEN:
-            return None  # it may have to be confirmed by mail
-        return UsualWord(word, purpose, shown, identifier)
+            return None  # it is confirmed by mail
+        return UsualWord(word, word.pseudonym, purpose, shown)
 
     def record(self, uow: UnitOfWork, usual: Sequence[UsualWord]) -> list[Recorded | None]:
         """Record words of one application, in order; None for each that turned out unusual."""
-        people = self._people(uow, usual)
-        held = recording_store.hold_many(uow.session, {each for each in people if each})
-        objected = {
-            *recording_store.objections_of_many(uow.session, held),
-            *suppression_store.suppressed_units(
-                uow.session, held if any(each.purpose.direct_marketing for each in usual) else ()
-            ),
-        }
-        known: list[tuple[int, str]] = []
-        for number, (each, subject_id) in enumerate(zip(usual, people, strict=True)):
-            if subject_id is None or subject_id not in held:
-                continue
-            if each.word.action is ConsentAction.GIVEN and (
-                (subject_id, each.purpose.id) in objected or _may_not(held[subject_id], uow.now)
-            ):
-                continue
-            known.append((number, subject_id))
-        names = self._names(uow, usual, known)
-        events = self._recording.append_many(
-            uow,
-            [
-                (self._event(uow, usual[number], subject_id), usual[number].shown)
-                for number, subject_id in known
-            ],
-        )
-        recorded: list[Recorded | None] = [None] * len(usual)
-        for (number, subject_id), event in zip(known, events, strict=True):
-            recorded[number] = Recorded(event, usual[number].word.pseudonym or names[subject_id])
-        return recorded
-
-    def _people(self, uow: UnitOfWork, usual: Sequence[UsualWord]) -> list[str | None]:
-        """Return whom each word is about; None: nobody is known by that pseudonym."""
-        named = {each.word.pseudonym for each in usual if each.word.pseudonym is not None}
-        found = {each.identifier for each in usual if each.identifier is not None}
-        by_name = self._pseudonyms.resolve_many(uow.session, uow.actor.domain, named)
-        by_identifier = self._arrivals.by_many(uow, found) if found else {}
+        pairs = {(each.pseudonym, each.purpose.id): each for each in reversed(usual)}
+        found = self._rows.hold(uow.session, uow.actor.domain, self._register.revision, list(pairs))
+        new_keys: dict[str, tuple[bytes, KeyRow]] = {}
+        drafts: dict[int, _Draft] = {}
+        for pair, each in pairs.items():  # of two on one pair, the later one rests on the other
+            if pair in found:
+                draft = self._draft(uow, each, found[pair], new_keys)
+                if draft is not None:
+                    drafts[id(each)] = draft
+        written = [drafts[id(each)] for each in usual if id(each) in drafts]
+        rows = [row_of(each.event) for each in written]
+        with at_once(uow.session):
+            usual_store.ADD_KEYS.run(uow.session, [row for _key, row in new_keys.values()])
+            uow.record_drafted([(each.happened, each.entry) for each in written])
+            usual_store.ADD_EVENTS.run(uow.session, rows)
+            usual_store.MOVE_STATES.run(
+                uow.session,
+                [row for each, row in zip(written, rows, strict=True) if each.moves],
+            )
         return [
-            by_identifier[each.identifier]
-            if each.identifier is not None
-            else by_name.get(each.word.pseudonym or "")
+            Recorded(drafts[id(each)].event, each.pseudonym) if id(each) in drafts else None
             for each in usual
         ]
 
-    def _names(
-        self, uow: UnitOfWork, usual: Sequence[UsualWord], known: Sequence[tuple[int, str]]
-    ) -> dict[str, str]:
-        """Return the application's names for those whom it had none for."""
-        new = {subject_id for number, subject_id in known if usual[number].identifier is not None}
-        return self._pseudonyms.issue_many(uow, uow.actor.domain, new) if new else {}
+    def _draft(
+        self,
+        uow: UnitOfWork,
+        usual: UsualWord,
+        found: Any,  # noqa: ANN401 - a row of `UsualStore`
+        new_keys: dict[str, tuple[bytes, KeyRow]],
+    ) -> _Draft | None:
+        if not found.is_published:
+            return None
+        if usual.word.action is ConsentAction.GIVEN and _something_is_in_the_way(found, uow.now):
+            return None
+        stood = word_of(found) if found.event_id is not None else None
+        if stood is not None and stood.fact.action is ConsentAction.EXPIRED:
+            return None  # what stands then is found in the whole history
+        event = said_live(self._event(uow, usual, found.subject_id), stood, uow.now)
+        happened = recorded(event)
+        holder, retention = event.subject_id, happened.retention
+        if found.wrapped is not None:
+            key = self._sealer.unwrap(holder, retention.value, found.epoch, found.wrapped)
+        else:
+            if holder not in new_keys:
+                new_keys[holder] = self._sealer.new_key(holder, retention, at=uow.now)
+            key = new_keys[holder][0]
+        entry = self._log.draft(
+            happened,
+            evidence_of(event, usual.shown.text),
+            lambda where, plain: self._sealer.seal_under(key, where, plain),
+            at=uow.now,
+            actor=uow.actor.name,
+            ids=uow.ids,
+        )
+        event = replace(event, entry_id=entry.entry_id)
+        said = to_word(event)
+        stands = standing([said] if stood is None else [stood, said])
+        return _Draft(event, happened, entry, moves=stands is said)
 
     def _event(self, uow: UnitOfWork, usual: UsualWord, subject_id: str) -> ConsentEvent:
         act = Act(
@@ -166,6 +195,14 @@ class UsualWords:
         )
 
 
-def _may_not(held: recording_store.Held, at: datetime) -> bool:
-    """Whether the person is too young to consent, or has died: the ordinary way says so."""
-    return held.deceased or (held.minor_until is not None and held.minor_until > at)
+def _something_is_in_the_way(found: Any, at: datetime) -> bool:  # noqa: ANN401 - as above
+    """Whether a consent has to be looked at closely: the ordinary way does.
+
+    The person objected, and takes it back by this; is too young to consent; or has died.
+    """
+    return (
+        found.objected_since is not None
+        or bool(found.suppressed)
+        or found.deceased_at is not None
+        or (found.minor_until is not None and found.minor_until > at)
+    )

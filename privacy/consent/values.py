@@ -107,7 +107,8 @@ class ConsentEvent:
         recorded_at: aware UTC; when we wrote it down. `at` is earlier for what was imported and
             for what the clock ended; None: at `at` itself.
         attachment: SHA-256 in hex of the evidence attached to it; None where there is none.
-        follows: the event that it confirms, renews, ends by the clock, revokes or invalidates.
+        follows: the event that it confirms, renews, ends by the clock, revokes or invalidates, or
+            that an objection ended.
         entry_id: its entry in the audit log; empty until recorded.
         ordinal: its place among all events; 0 until recorded.
         reason: why the controller ended it, or where the proof of an imported one is, in words;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Collection, Sequence
 
 from sqlalchemy.exc import IntegrityError
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from policies.errors import NotFound
 from privacy.keys.blind_index import IdentifierKind
+from privacy.keys.keyed_hash import KeyedHash
 from privacy.keys.keyring import Keyring, RootKey
 from privacy.pseudonyms import store
 from privacy.pseudonyms.model import (
@@ -32,6 +32,7 @@ class Pseudonyms:
     def __init__(self, keyring: Keyring, subjects: Subjects) -> None:
         self._keyring = keyring
         self._subjects = subjects
+        self._event_macs: dict[str, KeyedHash] = {}
 
     def ensure_domain(self, uow: UnitOfWork, name: str) -> None:
         """Create the domain where it is missing; joins the caller's transaction."""
@@ -137,8 +138,11 @@ class Pseudonyms:
 
         The event's own id, told to two applications, would join their pseudonyms of a person.
         """
-        key = self._keyring.derive(RootKey.PSEUDONYM, "event", "hmac-sha256", "v1")
-        return hmac.digest(key, f"{domain_name}|{event_id}".encode(), "sha256")[:16].hex()
+        mac = self._event_macs.get(domain_name)
+        if mac is None:
+            key = self._keyring.derive(RootKey.PSEUDONYM, "event", "hmac-sha256", "v1")
+            mac = self._event_macs[domain_name] = KeyedHash(key, f"{domain_name}|".encode())
+        return mac.hex(event_id.encode())[:32]
 
     @staticmethod
     def known_to(session: Session, subject_id: str) -> list[str]:

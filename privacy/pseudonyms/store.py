@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final, cast
 
 import sqlalchemy as sa
@@ -33,7 +34,12 @@ class PseudonymRow(Base):
     """
 
     __tablename__ = "pseudonym"
-    __table_args__ = (sa.UniqueConstraint("domain_id", "subject_id"), {"info": DECIDES})
+    __table_args__ = (
+        sa.UniqueConstraint("domain_id", "subject_id"),
+        # Everything that tells whom a pseudonym names: no look at the table itself.
+        sa.Index("ix_pseudonym_names", "domain_id", "value", "subject_id"),
+        {"info": DECIDES},
+    )
 
     domain_id: Mapped[int] = mapped_column(
         sa.ForeignKey("pseudonym_domain.domain_id"), primary_key=True
@@ -172,6 +178,7 @@ _VALUES_OF = (
 )
 
 
+@cache
 def next_values() -> sa.Select[str]:
     """Return the query of a domain's next pseudonyms: `of_domain`, `of_after`, `of_limit`."""
     domain_id = (

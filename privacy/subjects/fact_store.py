@@ -40,7 +40,8 @@ class FactRow(Base):
         purpose: whom it concerns; None where it concerns every purpose.
         on: whether it holds from then on.
         value_at: for `minor`, until when; for `suppressed`, since when the address is on the list;
-            where it is not, since when the purpose is wanted in spite of an objection to all.
+            where it is not, since when the purpose is wanted in spite of an objection to all; for
+            `objected`, where the person ended it earlier than it was written down: when.
         into: for `merged`, into whom.
         at: from when on.
         recorded_at: when we wrote it down; not before `at` unless it was known beforehand.

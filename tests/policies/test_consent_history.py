@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.consent_history import YES, Word, fold, is_yes, live_at, standing
+from policies.consent_history import (
+    YES,
+    Objected,
+    Word,
+    fold,
+    is_yes,
+    live_at,
+    objected_over,
+    standing,
+)
 from policies.decision import ConsentFact, Facts, PurposeRule, decide
 from policies.vocabulary import ConsentAction, LegalBasis
 
@@ -144,3 +153,93 @@ def test_what_is_said_now_counts_although_a_clock_went_back() -> None:
     assert live_at(ConsentAction.GIVEN, now, refused) > refused.at
     assert live_at(ConsentAction.GIVEN, now, None) == now
     assert live_at(ConsentAction.WITHDRAWN, after(9), stood) == after(9)
+
+
+class Life:
+    """One person and purpose, step by step, as `Speaking` records what is said; a day a step."""
+
+    def __init__(self) -> None:
+        self.words: list[Word] = []
+        self.objections: list[Objected] = []
+        self.day = 0
+
+    @property
+    def is_objected(self) -> bool:
+        return bool(self.objections) and self.objections[-1].until is None
+
+    def _say(self, action: ConsentAction, day: int) -> None:
+        name = f"e{len(self.words)}"
+        self.words.append(word(name, action, day, recorded=self.day))
+
+    def _end_covered(self) -> None:
+        stands = standing(self.words)
+        over = objected_over(stands, self.objections) if stands else None
+        if over is not None:
+            self._say(ConsentAction.WITHDRAWN, (over - START).days)
+
+    def consent(self) -> None:
+        self._over()
+        self._say(ConsentAction.GIVEN, self.day)
+
+    def learn_of_a_consent(self, days_ago: int) -> None:
+        self._say(ConsentAction.GIVEN, max(self.day - days_ago, 0))
+        self._end_covered()
+
+    def refuse(self) -> None:
+        self._say(ConsentAction.REFUSED, self.day)
+
+    def object(self) -> None:
+        if not self.is_objected:
+            if (stands := standing(self.words)) and is_yes(stands.fact.action):
+                self._say(ConsentAction.WITHDRAWN, self.day)
+            self.objections.append(Objected(after(self.day)))
+
+    def lift(self) -> None:
+        self._end_covered()
+        self._over()
+
+    def _over(self) -> None:
+        if self.is_objected:
+            self.objections[-1] = Objected(self.objections[-1].since, after(self.day))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["consent", "learn_of_a_consent", "learn_of_a_consent", "refuse", "object", "lift"]
+            ),
+            st.integers(0, 6),
+        ),
+        max_size=9,
+    ),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=100, deadline=None)
+def test_lifting_an_objection_never_revives_a_consent_that_was_said_before_it(
+    steps: list[tuple[str, int]], random: object
+) -> None:
+    life = Life()
+    for name, days_ago in steps:
+        life.day += 1
+        if name == "learn_of_a_consent":
+            life.learn_of_a_consent(days_ago)
+        else:
+            getattr(life, name)()
+        shuffled = list(life.words)
+        random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives its own Random
+        stands = standing(shuffled)
+        assert stands == standing(life.words)
+        if stands is None or not is_yes(stands.fact.action):
+            continue
+        assert not life.is_objected
+        assert all(each.until and stands.fact.at >= each.until for each in life.objections)
+
+
+def test_a_consent_ends_with_the_objection_that_came_after_it_or_at_once_within_one() -> None:
+    objections = [Objected(after(3), after(6)), Objected(after(8))]
+    assert objected_over(word("a", ConsentAction.GIVEN, 1), objections) == after(3)
+    assert objected_over(word("b", ConsentAction.GIVEN, 4), objections) == after(4)
+    assert objected_over(word("c", ConsentAction.GIVEN, 6), objections) == after(8)
+    assert objected_over(word("c", ConsentAction.GIVEN, 6), objections[:1]) is None
+    assert objected_over(word("d", ConsentAction.REFUSED, 1), objections) is None

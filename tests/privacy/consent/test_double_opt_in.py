@@ -15,9 +15,9 @@ from policies.errors import DomainError
 from policies.vocabulary import ConsentAction, ConsentChannel, SaidBy
 from privacy.actor import ANONYMOUS, SYSTEM
 from privacy.consent.applications import Word
-from privacy.consent.double_opt_in import MAX_WAITING
+from privacy.consent.double_opt_in import LETTERS_WITHIN, MAX_LETTERS, TOGETHER
 from privacy.consent.lifecycle import Lifecycle
-from privacy.consent.model import ConsentEvent
+from privacy.consent.model import ConsentEvent, RegisterPublished
 from privacy.keys.blind_index import IdentifierKind
 from tests.support.cast import (
     Person,
@@ -34,6 +34,10 @@ from tests.support.smtp import MailServer
 from tests.support.world import World, make_world
 
 CARLA = "carla@example.com"
+#: What is confirmed by mail, each with the notice version in force.
+VERSIONS = {"newsletter": 2, "analytics": 1, "partner-advertising": 1}
+UNITS = list(VERSIONS)
+SHOP = application(purposes=frozenset({*VERSIONS, "recommendations"}))
 SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
@@ -43,7 +47,9 @@ def world(
 ) -> World:
     """A deployment whose newsletter is confirmed by mail; the shop is calling."""
     file = register_folder / "purposes.toml"
-    edited = file.read_text().replace("reminder_days = 30", "double_opt_in = true")
+    edited = file.read_text().replace("reminder_days = 30", "")
+    for unit in UNITS:
+        edited = edited.replace(f"[{unit}]\n", f"[{unit}]\ndouble_opt_in = true\n")
     file.write_text(edited)
     world = make_world(
         database_url,
@@ -51,7 +57,7 @@ def world(
         PLACET_REGISTER=str(register_folder),
         PLACET_MAIL_PORT=str(mail_server.port),
     )
-    calls_as(world, application())
+    calls_as(world, SHOP)
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
         world.placet.pseudonyms.ensure_domain(uow, "shop")
         uow.commit()
@@ -140,32 +146,46 @@ def test_a_typed_address_consents_by_the_button_behind_the_link_alone(
 
 
 @SQLITE
-def test_who_has_proved_the_address_or_is_signed_in_confirms_nothing(world: World) -> None:
-    proved = introduce(world)
-    assert "pending" not in says(world, {"email": "ana@example.com"}).get_json()
-    assert "pending" not in says(world, proved.pseudonym).get_json()
-    unproved = introduce(world, CARLA, verified=False)
-    calls_as(world, replace(application(), subject_id=unproved.subject_id))
-    assert "pending" not in says(world, unproved.pseudonym).get_json()
-    calls_as(world, replace(application(), subject_id=proved.subject_id))
-    assert says(world, unproved.pseudonym).get_json()["pending"] == "confirmation"
+def test_whoever_types_an_address_is_answered_alike_whether_it_is_proved_or_unknown(
+    world: World, mail_server: MailServer
+) -> None:
+    ana = introduce(world)
+    typed: list[Any] = [{"email": each} for each in ("ana@example.com", CARLA, "new@example.com")]
+    introduce(world, CARLA, verified=False)
+    answers = [says(world, each) for each in (*typed, ana.pseudonym)]
+    assert {each.status_code for each in answers} == {201}
+    assert len({frozenset(each.get_json()) for each in answers}) == 1
+    assert {each.get_json()["pending"] for each in answers} == {"confirmation"}
+    assert reasons(world, ana.pseudonym) == ["no-consent"]  # a stranger gave nothing for her
+    world.settle()
+    assert len(mail_server.messages_to("ana@example.com")) == 2
+    assert says(world, {"phone": "+34600000001"}).status_code == 422
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        number = world.placet.subjects.identifiers.read(IdentifierKind.PHONE, "+34600000002")
+        world.placet.subjects.identifiers.add(uow, ana.subject_id, number, keep=False)
+        uow.touch(ana.subject_id)
+        uow.record(RegisterPublished(register_revision="0" * 64))
+        uow.commit()
+    refused = says(world, {"phone": "+34600000002"})  # nor whether an address stands beside it
+    assert (refused.status_code, refused.get_json()["errors"][0]["field"]) == (422, "subject.email")
 
 
 @SQLITE
-def test_without_an_address_to_write_to_nothing_is_recorded(world: World) -> None:
-    answer = says(world, {"phone": "+34600000001"})
-    assert answer.status_code == 422
-    assert answer.get_json()["errors"][0]["field"] == "subject.email"
+def test_who_is_signed_in_confirms_nothing(world: World) -> None:
+    ana, other = introduce(world), introduce(world, CARLA, verified=False)
+    calls_as(world, replace(SHOP, subject_id=other.subject_id))
+    assert "pending" not in says(world, other.pseudonym).get_json()
+    assert says(world, ana.pseudonym).get_json()["pending"] == "confirmation"
 
 
 @SQLITE
 def test_the_short_way_leaves_what_is_to_be_confirmed_to_the_ordinary_one(world: World) -> None:
-    words, shop = world.placet.usual_words, application()
+    words, shop, ana = world.placet.usual_words, SHOP, introduce(world)
     word = Word(
         purpose="newsletter",
         action=ConsentAction.GIVEN,
         channel=ConsentChannel.WEB,
-        found_by=(IdentifierKind.EMAIL, CARLA),
+        pseudonym=ana.pseudonym,
         notice_version=2,
         language="es",
     )
@@ -177,15 +197,51 @@ def test_the_short_way_leaves_what_is_to_be_confirmed_to_the_ordinary_one(world:
 
 @SQLITE
 def test_a_form_cannot_flood_a_mailbox(world: World, mail_server: MailServer) -> None:
-    answers = [says(world, {"email": CARLA}).get_json() for _ in range(MAX_WAITING + 2)]
+    answers = [says(world, {"email": CARLA}).get_json() for _ in range(MAX_LETTERS + 2)]
     assert {each["pending"] for each in answers} == {"confirmation"}
-    assert len({each["event_id"] for each in answers}) == MAX_WAITING == len(said(world))
+    assert len({each["event_id"] for each in answers}) == len(answers) == len(said(world))
     first = link(world, mail_server, 1)
-    assert len(mail_server.messages_to(CARLA)) == MAX_WAITING
+    assert len(mail_server.messages_to(CARLA)) == MAX_LETTERS
     assert submit(world.client, link(world, mail_server, 2), {}).status_code == 200
     assert world.client.get(first).status_code == 410  # one was enough
-    world.clock.advance(days=7)
-    assert "pending" not in says(world, {"email": CARLA}).get_json()  # the address is proved now
+    world.clock.now += LETTERS_WITHIN + timedelta(microseconds=1)
+    assert says(world, {"email": CARLA}).get_json()["pending"] == "confirmation"
+    assert world.client.get(link(world, mail_server, MAX_LETTERS + 1)).status_code == 200
+
+
+@SQLITE
+def test_one_letter_confirms_each_of_the_purposes_that_one_form_asks_for(
+    world: World, mail_server: MailServer
+) -> None:
+    for unit in UNITS:
+        told = says(world, {"email": CARLA}, purpose=unit, notice_version=VERSIONS[unit])
+        assert told.get_json()["pending"] == "confirmation"
+    path = link(world, mail_server)
+    assert len(mail_server.messages_to(CARLA)) == 1
+    page = world.client.get(path)
+    assert page.text.count(f"{path}?unit=") == len(UNITS) - 1
+    other = world.client.get(f"{path}?unit={UNITS[1]}")
+    assert f'name="unit" value="{UNITS[1]}"' in other.text
+    done = submit(world.client, f"{path}?unit={UNITS[1]}", {"unit": UNITS[1]}, to=path)
+    assert (done.status_code, f"{path}?unit={UNITS[0]}" in done.text) == (200, True)
+    given = [event.purpose for event in said(world) if event.action is ConsentAction.GIVEN]
+    assert given == [UNITS[1]]  # each by itself
+    assert submit(world.client, path, {"unit": UNITS[1]}).status_code == 410
+    for _unit in UNITS[1:]:
+        assert submit(world.client, path, {}).status_code == 200
+    assert world.client.get(path).status_code == 410
+
+
+@SQLITE
+def test_many_purposes_make_no_more_letters_than_one(world: World, mail_server: MailServer) -> None:
+    for number in range(12):
+        unit = UNITS[number % len(UNITS)]
+        says(world, {"email": CARLA}, purpose=unit, notice_version=VERSIONS[unit])
+        world.clock.now += TOGETHER
+    world.settle()
+    assert len(mail_server.messages_to(CARLA)) == MAX_LETTERS
+    page = world.client.get(link(world, mail_server, MAX_LETTERS))
+    assert page.text.count("?unit=") == len(UNITS) - 1  # the last ones can be confirmed still
 
 
 @SQLITE

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 from policies.errors import InvalidInput
 from privacy.consent import exclusions as module
 from privacy.consent.exclusion_commands import group
-from privacy.consent.exclusion_files import read_lines
+from privacy.consent.exclusion_files import MAX_LINE, lines_of, read_lines
 from privacy.consent.exclusions import Progress
 from privacy.consent.suppression_store import ExclusionRow
 from privacy.keys.blind_index import IdentifierKind
@@ -127,3 +128,12 @@ def test_a_million_lines_pass_through_bounded_memory() -> None:
         if read == 20_000:
             break
     assert read == 20_000
+
+
+def test_no_line_stops_an_import_or_fills_the_memory() -> None:
+    held = BytesIO(b"x" * (3 * MAX_LINE * 4) + b"\na@example.org\rb@example.org\n\0\nc@example.org")
+    assert max(map(len, lines_of(held))) < 5 * MAX_LINE
+    held.seek(0)
+    read = list(read_lines(lines_of(held), Identifier))
+    assert [(each.number, bool(each.refused)) for each in read][:2] == [(1, True), (2, True)]
+    assert (read[-1].number, read[-1].found[0].value) == (4, "c@example.org")

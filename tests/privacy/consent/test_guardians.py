@@ -11,7 +11,13 @@ from policies.errors import Conflict, Forbidden
 from policies.vocabulary import ConsentChannel, Role, SaidBy, Scope
 from privacy.actor import SYSTEM, Actor, ActorKind
 from privacy.consent.attachment_model import Upload
-from privacy.consent.guardian_model import GuardianshipEnd, InvitationNotValid, Relation
+from privacy.consent.guardian_model import (
+    INVITED_WITHIN,
+    MAX_INVITATIONS,
+    GuardianshipEnd,
+    InvitationNotValid,
+    Relation,
+)
 from privacy.consent.people_assembly import EVERY, Birthdays
 from privacy.consent.representation import DeskWord, Said
 from privacy.subjects.standing import correct_death, mark_deceased
@@ -223,6 +229,25 @@ def test_the_address_of_somebody_invited_who_never_came_is_not_kept(
         assert guardians.contact(session, expires.guardianship_id) is None
         all_of_child = guardians.of_child(session, child.subject_id)
     assert sorted(str(each.end) for each in all_of_child) == ["expired", "taken-back"]
+
+
+def test_taking_an_invitation_back_makes_no_room_for_letters_without_end(
+    world: World, child: Person
+) -> None:
+    guardians = world.placet.people.guardians
+
+    def invite_and_take_back() -> None:
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            made = guardians.invite(uow, child.subject_id, MOTHER, "es")
+            guardians.end(uow, made.guardianship_id, GuardianshipEnd.DESK, "x")
+            uow.commit()
+
+    for _each in range(MAX_INVITATIONS):
+        invite_and_take_back()
+    with pytest.raises(Conflict):
+        invite_and_take_back()
+    world.clock.now += INVITED_WITHIN
+    invite_and_take_back()
 
 
 def test_neither_the_child_nor_another_minor_nor_an_unproved_address_guards(

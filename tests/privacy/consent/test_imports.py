@@ -1,6 +1,7 @@
 """Importing existing consents: each row is recorded once or refused, whatever happens meanwhile."""
 
 import csv
+import fcntl
 import json
 import os
 import signal
@@ -16,13 +17,17 @@ from click.testing import CliRunner
 from app import create_app
 from policies.errors import Conflict, InvalidInput
 from policies.vocabulary import ConsentAction, SaidBy
+from privacy.actor import SYSTEM
+from privacy.consent.attachment_model import Upload
 from privacy.consent.exports import MEMBERS, ConsentExports
+from privacy.consent.guardian_model import GuardianshipEnd, Relation
 from privacy.consent.import_commands import Bulk, group
 from privacy.consent.imports import Progress
 from privacy.consent.imports_reader import MAX_LINE, Format
 from privacy.consent.store import EventRow
 from privacy.faults import KillAt
 from privacy.settings import settings_from
+from tests.privacy.consent.test_minors import born
 from tests.support.cast import application, ask, calls_as, give, introduce, withdraw
 from tests.support.world import CHEAP, NOON, World
 
@@ -212,6 +217,169 @@ def test_a_file_without_its_columns_is_not_begun(world: World, tmp_path: Path) -
     assert run(world, path).recorded == 1  # as a spreadsheet in Spain writes it
 
 
+def test_a_guardian_s_word_is_imported_on_the_demands_of_a_live_one(
+    world: World, tmp_path: Path
+) -> None:
+    placet = world.placet
+    people = {name: introduce(world, f"{name}@example.com") for name in ("ana", "bea", "eva")}
+    for name, birthday in (("ana", "2015-01-01"), ("bea", "2015-01-01")):
+        born(world, people[name], birthday)
+    with placet.runtime.unit_of_work(SYSTEM) as uow:
+        noted = placet.people.guardians.accept_at_desk(
+            uow,
+            people["ana"].subject_id,
+            Relation.PARENT,
+            who="Luis Gil",
+            upload=Upload("deed.pdf", b"%PDF-1.7 deed"),
+            language="es",
+        )
+        uow.commit()
+    row = "{},newsletter,{}," + BEFORE + ",1,es,guardian,{},{}"
+    lines = (
+        "email,purpose,action,at,notice_version,language,said_by,guardian,evidence",
+        row.format("ana@example.com", "given", "Luis Gil", "box 12"),
+        row.format("ana@example.com", "given", "Luis Gil", ""),  # no proof
+        row.format("ana@example.com", "given", "", "box 12"),  # nobody
+        row.format("bea@example.com", "given", "Luis Gil", "box 12"),  # no guardian noted here
+        row.format("eva@example.com", "given", "Luis Gil", "box 12"),  # no age known
+        row.format("new@example.com", "given", "Luis Gil", "box 12"),  # nobody known
+        row.format("bea@example.com", "refused", "Luis Gil", ""),  # a no needs none of it
+    )
+    path = tmp_path / "old.csv"
+    path.write_text("\n".join(lines))
+    done = run(world, path)
+    told = [(int(line), field) for line, field, _reason, _original in refusals(path)]
+    assert told == [
+        (3, "evidence"),
+        (4, "guardian"),
+        (5, "said_by"),
+        (6, "said_by"),
+        (7, "email"),
+    ]
+    assert (done.recorded, done.refused) == (2, 5)
+    calls_as(world, application())
+    assert ask(world, people["ana"]).get_json()["context"]["reasons"] == ["consent-given"]
+    with placet.runtime.snapshot() as session:
+        until = placet.subjects.minor_until(session, people["ana"].subject_id)
+        assert placet.subjects.find_by_email(session, "new@example.com") is None
+    [given, refused] = events(world)
+    assert {given.said_by, refused.said_by} == {SaidBy.GUARDIAN.value}
+    assert until is not None
+    assert given.expires_at is not None
+    assert given.expires_at <= until
+    again = tmp_path / "again.csv"
+    again.write_text("\n".join((*lines[:2], "")))
+    assert run(world, again).repeated == 1
+    with placet.runtime.unit_of_work(SYSTEM) as uow:
+        guardians = placet.people.guardians
+        guardians.end(uow, noted.guardianship_id, GuardianshipEnd.DESK, "No es su padre")
+        uow.commit()
+    assert events(world)[-1].action == ConsentAction.INVALIDATED.value
+    world.settle()
+    assert world.verify().ok
+
+
+def test_a_consent_from_before_an_objection_s_end_is_recorded_and_stays_ended(
+    world: World, tmp_path: Path
+) -> None:
+    ana, consents = introduce(world), world.placet.consents
+    for act in (consents.object_to, consents.lift_objection):
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            act(uow, ana.subject_id, "newsletter")
+            uow.commit()
+        world.clock.advance(days=1)
+    path = tmp_path / "old.csv"
+    path.write_text(f"{HEADER}\n{ROW.format(email='ana@example.com')}")
+    done = run(world, path)
+    assert (done.recorded, done.refused) == (1, 0)
+    calls_as(world, application())
+    assert ask(world, ana).get_json()["context"]["reasons"] == ["consent-withdrawn"]
+    assert [row.action for row in events(world)] == ["given", "withdrawn"]
+    world.settle()
+    assert world.verify().ok
+
+
+def test_what_could_stop_an_import_for_ever_is_one_refused_row(
+    world: World, tmp_path: Path
+) -> None:
+    told = {
+        "email": "ana@example.com",
+        "purpose": "newsletter",
+        "action": "given",
+        "at": BEFORE,
+        "notice_version": 1,
+        "language": "es",
+    }
+    rows = [
+        told | {"evidence": "\ud800"},
+        told | {"email": "\ud800@example.com"},
+        told | {"at": "0001-01-01T00:10:00Z"},
+        told | {"=cmd": 1},
+        told,
+    ]
+    path = tmp_path / "old.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    done = run(world, path)
+    assert (done.recorded, done.refused) == (1, 4)
+    assert [row[:2] for row in refusals(path)] == [
+        ["1", "evidence"],
+        ["2", "email"],
+        ["3", "at"],
+        ["4", "'=cmd"],  # nothing that a spreadsheet would run
+    ]
+
+
+def test_the_file_of_refused_rows_is_nobody_else_s(world: World, tmp_path: Path) -> None:
+    path, victim = tmp_path / "old.csv", tmp_path / "victim"
+    path.write_text(f"{HEADER}\n{ROW.format(email='ana@example.com')}\n=1+1")
+    victim.write_text("precious")
+    refused = refused_of(path)
+    refused.symlink_to(victim)
+    with pytest.raises(InvalidInput):
+        run(world, path)
+    refused.unlink()
+    refused.hardlink_to(path)
+    with pytest.raises(InvalidInput):
+        run(world, path)
+    refused.unlink()
+    assert victim.read_text() == "precious"
+    assert path.read_text().startswith(HEADER)
+    refused.touch(mode=0o666)
+    with refused.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Conflict):  # another import of it
+            run(world, path)
+    assert events(world) == []
+    assert run(world, path).refused == 1
+    assert refused.stat().st_mode & 0o077 == 0
+    assert refusals(path)[0][3] == "'=1+1"
+    kept = refused.read_bytes()
+    command = group(
+        lambda: Bulk(world.placet.imports, ConsentExports(world.placet.runtime), world.clock)
+    )
+    told = CliRunner().invoke(command, ["import", str(path), "--dry-run"])
+    assert told.exit_code == 0, told.output
+    assert refused.read_bytes() == kept
+
+
+def test_a_file_that_changes_while_it_is_read_is_imported_no_further(
+    world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "old.csv"
+    path.write_text("\n".join((HEADER, *(ROW.format(email=f"p{n}@example.com") for n in range(6)))))
+
+    def append(progress: Progress) -> None:
+        if progress.recorded == 2:
+            with path.open("a") as file:
+                file.write("\n" + ROW.format(email="late@example.com"))
+
+    with pytest.raises(Conflict):
+        run(world, path, size=2, tell=append)
+    assert len(events(world)) == 2
+    done = run(world, path, resume=True)
+    assert (done.recorded, done.repeated) == (5, 2)
+
+
 def killed(world: World, path: Path, point: str, after: int) -> None:
     """Import in a process of its own that dies by SIGKILL at a fault point."""
     settings = world.placet.settings
@@ -281,6 +449,8 @@ def test_the_export_tells_every_event_and_is_recorded(world: World, tmp_path: Pa
         rows = list(csv.DictReader(file))
     assert [row["action"] for row in rows] == ["given", "withdrawn"]
     assert rows[0]["explicit"] == "false"
+    assert out.stat().st_mode & 0o077 == 0
+    assert not list(tmp_path.glob(".all*"))
     late = list(exports.lines(Format.JSONL, NOON + timedelta(hours=1)))
     assert [json.loads(line)["action"] for line in late] == [ConsentAction.WITHDRAWN.value]
     world.settle()

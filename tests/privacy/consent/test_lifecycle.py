@@ -19,6 +19,7 @@ from privacy.consent.reminders import Reminders
 from privacy.subjects.store import SubjectRow
 from tests.privacy.consent.test_minors import born
 from tests.support.cast import Person, application, ask, calls_as, give, introduce, withdraw
+from tests.support.tampering import behind_our_back
 from tests.support.world import World, make_world
 
 sqlite_alone = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -120,6 +121,25 @@ def test_an_erased_person_s_consent_keeps_nobody_else_s_end_from_being_noted(
     world.clock.now = given.expires_at
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
         assert life(world).note_expired(uow, limit=1) == 1
+
+
+@sqlite_alone
+def test_states_whose_event_is_gone_keep_nobody_else_s_end_from_being_noted(
+    world: World, ana: Person, database_url: str
+) -> None:
+    given, bruno = give(world, ana), introduce(world, "bruno@example.com")
+    world.clock.advance(seconds=1)
+    last = give(world, bruno)
+    world.placet.runtime.database.engine.dispose()
+    with behind_our_back(database_url) as connection:
+        connection.execute(
+            sa.text("DELETE FROM consent_event WHERE event_id = :gone"), {"gone": given.event_id}
+        )
+    assert last.expires_at is not None
+    world.clock.now = last.expires_at
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        assert life(world).note_expired(uow, limit=1) == 1
+    assert [each.action for each in history(world, bruno)][-1] is ConsentAction.EXPIRED
 
 
 @sqlite_alone

@@ -279,7 +279,7 @@ def test_everything_of_both_is_the_persons_and_ends_with_the_person(
     give(world, other, "recommendations", version=1)
     assert reasons(world, other, "recommendations") == ["unverified-person"]
     assert reasons(world, ana, "recommendations") == ["no-consent"]
-    placet.uses.flush()
+    world.count_uses()
     with placet.runtime.unit_of_work(SYSTEM) as uow:
         asked = Asked(Right.NO_AUTOMATED_DECISION, "es", "me lo pregunto")
         request = placet.rights.ask_by_application(uow, other.subject_id, asked, "shop")

@@ -1,7 +1,8 @@
 """A decision at a past moment equals what was answered then, whatever was learned since."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,19 +13,22 @@ from sqlalchemy.exc import DBAPIError
 from policies.decision import decide
 from policies.vocabulary import Attribute, ConsentAction, ConsentChannel, DecisionReason, SaidBy
 from privacy.actor import SYSTEM
+from privacy.consent.attachment_model import Upload
+from privacy.consent.guardian_model import GuardianshipEnd, Relation
+from privacy.consent.guardian_words import speak
+from privacy.consent.imports_reader import Format
 from privacy.consent.lifecycle import Lifecycle
 from privacy.consent.model import (
-    Act,
+    GuardianNeeded,
     NothingToWithdraw,
     RegisterPublished,
     Voice,
-    giving,
     purpose_rule,
-    shown_once,
 )
 from privacy.ids import new_id
 from privacy.keys.blind_index import IdentifierKind
 from privacy.unit_of_work import UnitOfWork
+from tests.privacy.consent.test_minors import born
 from tests.support.cast import Person, give, in_force_since, introduce, withdraw
 from tests.support.world import NOON, World
 
@@ -57,33 +61,51 @@ def answer_then(
 
 
 class Acts:
-    """What can happen to a person; each in a transaction of its own."""
+    """What can happen to a person; each in a transaction of its own.
 
-    def __init__(self, world: World, person: Person) -> None:
-        self.world, self.person = world, person
+    Attributes:
+        noes: when the person last said a no, or took an objection back.
+    """
+
+    def __init__(self, world: World, person: Person, email: str, folder: Path) -> None:
+        self.world, self.person, self.email, self.folder = world, person, email, folder
         self.consents, self.subjects = world.placet.consents, world.placet.subjects
+        self.guardians = world.placet.people.guardians
         self.life = Lifecycle(self.consents)
+        self.noes: list[datetime] = []
+
+    @property
+    def now_known_as(self) -> str:
+        with self.world.placet.runtime.snapshot() as session:
+            return self.subjects.current(session, self.person.subject_id)
+
+    @property
+    def is_minor(self) -> bool:
+        with self.world.placet.runtime.snapshot() as session:
+            return self.consents.is_minor(session, self.now_known_as, self.world.clock())
 
     def _in(self, work: Callable[[UnitOfWork], object]) -> None:
         with self.world.placet.runtime.unit_of_work(SYSTEM) as uow:
             work(uow)
-            uow.touch(self.person.subject_id)
+            uow.touch(self.now_known_as)
             uow.record(RegisterPublished(register_revision="0" * 64))
             uow.commit()
 
     def grant(self) -> None:
-        give(self.world, self.person)
+        if not self.is_minor:
+            give(self.world, self.person)
 
     def withdraw(self) -> None:
         try:
             withdraw(self.world, self.person)
         except NothingToWithdraw:
             return
+        self.noes.append(self.world.clock())
 
-    def refuse_by_staff_of_last_week(self) -> None:
-        said = self.world.clock() - timedelta(days=7)
+    def _by_staff(self, record: Callable[..., object], days: int) -> None:
+        said = self.world.clock() - timedelta(days=days)
         self._in(
-            lambda uow: self.consents.record_refused(
+            lambda uow: record(
                 uow,
                 self.person.subject_id,
                 UNIT,
@@ -94,38 +116,51 @@ class Acts:
             )
         )
 
-    def import_an_old_consent(self) -> None:
-        def work(uow: UnitOfWork) -> None:
-            register = self.consents.register
-            words = shown_once(register, register.purposes[UNIT], 2, "es")
-            said = uow.now - timedelta(days=40)
-            act = Act(
-                event_id=new_id(uow.ids),
-                subject_id=self.person.subject_id,
-                purpose=UNIT,
-                at=said,
-                channel=ConsentChannel.IMPORT,
-                recorded_by="system",
-                register_revision=register.revision,
-                said_by=SaidBy.IMPORT,
-                recorded_at=uow.now,
-            )
-            event = giving(act, words, validity_months=2, zone=UTC, explicit=False)
-            self.consents.recording.append_many(uow, [(event, words)])
+    def refuse_by_staff_of_last_week(self) -> None:
+        self._by_staff(self.consents.record_refused, 7)
+        self.noes.append(self.world.clock() - timedelta(days=7))
 
-        self._in(work)
+    def consent_by_a_letter_of_last_month(self) -> None:
+        if not self.is_minor:
+            try:
+                self._by_staff(self.consents.record_given, 30)
+            except GuardianNeeded:  # last month
+                return
+
+    def import_an_old_consent(self) -> None:
+        said = (self.world.clock() - timedelta(days=40)).isoformat()
+        path = self.folder / "old.csv"
+        path.write_text(
+            "email,purpose,action,at,notice_version,language\n"
+            f"{self.email},{UNIT},given,{said},2,es\n"
+        )
+        self.world.placet.imports.run(
+            path,
+            Format.CSV,
+            self.folder / "refused.csv",
+            source="the old shop",
+            domain="",
+            resume=True,
+            dry_run=False,
+            tell=lambda _progress: None,
+        )
 
     def object(self) -> None:
         self._in(lambda uow: self.consents.object_to(uow, self.person.subject_id, UNIT))
+        self.noes.append(self.world.clock())
 
     def lift(self) -> None:
-        self._in(lambda uow: self.consents.lift_objection(uow, self.person.subject_id, UNIT))
+        def work(uow: UnitOfWork) -> None:
+            if self.consents.lift_objection(uow, self.person.subject_id, UNIT):
+                self.noes.append(uow.now)
+
+        self._in(work)
 
     def leave(self) -> None:
-        self._in(lambda uow: self.subjects.set_leaving(uow, self.person.subject_id, leaving=True))
+        self._in(lambda uow: self.subjects.set_leaving(uow, self.now_known_as, leaving=True))
 
     def stay(self) -> None:
-        self._in(lambda uow: self.subjects.set_leaving(uow, self.person.subject_id, leaving=False))
+        self._in(lambda uow: self.subjects.set_leaving(uow, self.now_known_as, leaving=False))
 
     def revoke(self) -> None:
         with self.world.placet.runtime.unit_of_work(SYSTEM) as uow:
@@ -134,6 +169,7 @@ class Acts:
                 self.life.end(uow, self.person.subject_id, UNIT, action, "Motivo")
             except NothingToWithdraw:
                 return
+        self.noes.append(self.world.clock())
 
     def note_the_expired(self) -> None:
         with self.world.placet.runtime.unit_of_work(SYSTEM) as uow:
@@ -145,64 +181,127 @@ class Acts:
         def work(uow: UnitOfWork) -> None:
             found = self.subjects.identifiers.read(IdentifierKind.EMAIL, address)
             if self.subjects.identifiers.find(uow.session, found) is None:
-                self.subjects.identifiers.add(uow, self.person.subject_id, found, keep=True)
-            self.subjects.verify_email(uow, self.person.subject_id, address)
+                self.subjects.identifiers.add(uow, self.now_known_as, found, keep=True)
+            self.subjects.verify_email(uow, self.now_known_as, address)
 
         self._in(work)
 
+    def _born(self, birthday: str) -> None:
+        kind = Attribute.BIRTHDATE
+        self._in(lambda uow: self.subjects.rectify(uow, self.now_known_as, kind, birthday))
+
     def be_born_late(self) -> None:
-        born = (self.world.clock() - timedelta(days=365 * 12)).date().isoformat()
-        self._in(
-            lambda uow: self.subjects.rectify(
-                uow, self.person.subject_id, Attribute.BIRTHDATE, born
-            )
-        )
+        self._born((self.world.clock() - timedelta(days=365 * 12)).date().isoformat())
 
     def be_grown_up(self) -> None:
-        self._in(
-            lambda uow: self.subjects.rectify(
-                uow, self.person.subject_id, Attribute.BIRTHDATE, "1980-01-01"
+        self._born((self.world.clock() - timedelta(days=365 * 40)).date().isoformat())
+
+    def have_a_guardian_who_consents(self) -> None:
+        if not self.is_minor:
+            return
+
+        def work(uow: UnitOfWork) -> None:
+            found = self.guardians.accept_at_desk(
+                uow,
+                self.person.subject_id,
+                Relation.PARENT,
+                who="Luis Gil",
+                upload=Upload("deed.pdf", b"%PDF-1.7 deed"),
+                language="es",
             )
-        )
+            speak(
+                self.consents,
+                uow,
+                found,
+                ConsentAction.GIVEN,
+                UNIT,
+                notice_version=2,
+                language="es",
+            )
+
+        self._in(work)
+
+    def lose_the_guardians(self) -> None:
+        def work(uow: UnitOfWork) -> None:
+            for each in self.guardians.of_child(uow.session, self.now_known_as):
+                if each.in_force:
+                    self.guardians.end(uow, each.guardianship_id, GuardianshipEnd.DESK, "Motivo")
+                    self.noes.append(uow.now)
+
+        self._in(work)
 
 
-ACTS = sorted(name for name in vars(Acts) if not name.startswith("_"))
-BLOCKED_FOR_MINORS = {"grant"}
+ACTS = sorted(name for name in vars(Acts) if not name.startswith(("_", "is_", "now_")))
+MERGE = "merge"
+YES = {ConsentAction.GIVEN, ConsentAction.RENEWED}
 
 
-@example(steps=[("stay", 20), ("import_an_old_consent", 1)], verified=True)
-@example(steps=[("grant", 1), ("stay", 1), ("refuse_by_staff_of_last_week", 1)], verified=True)
+@example(steps=[("stay", 20, 0), ("import_an_old_consent", 1, 0)], verified=True)
+@example(steps=[("grant", 1, 0), ("refuse_by_staff_of_last_week", 2, 0)], verified=True)
+@example(
+    steps=[
+        *(("be_born_late", 1, 0), ("be_born_late", 1, 1), ("have_a_guardian_who_consents", 1, 1)),
+        *((MERGE, 1, 0), ("lose_the_guardians", 1, 0)),
+    ],
+    verified=True,
+)
+@example(
+    steps=[
+        *(("object", 1, 1), ("lift", 20, 1), ("consent_by_a_letter_of_last_month", 1, 0)),
+        *((MERGE, 1, 0), ("import_an_old_consent", 1, 1)),
+    ],
+    verified=True,
+)
 @settings(
-    max_examples=20,
+    max_examples=6,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from([*ACTS, "grant", "grant"]), st.sampled_from([1, 20, 200])),
+        st.tuples(
+            st.sampled_from([*ACTS, "grant", "grant", MERGE]),
+            st.sampled_from([1, 20, 200]),
+            st.sampled_from([0, 0, 1]),
+        ),
         min_size=1,
         max_size=8,
     ),
     verified=st.booleans(),
 )
-def test_a_past_decision_is_the_one_that_was_given_then(
-    since_march: World, steps: list[tuple[str, int]], verified: bool
+def test_a_past_decision_is_the_one_that_was_given_then_and_no_permit_outlives_a_no(
+    since_march: World, tmp_path: Path, steps: list[tuple[str, int, int]], verified: bool
 ) -> None:
     world = since_march
     number = new_id(world.ids)[:8]
     world.clock.advance(seconds=1)
-    person = introduce(world, f"{number}@example.com", verified=verified)
-    acts, told = Acts(world, person), []
-    for name, days in steps:
+    both: list[Acts] = []
+    for each in range(2):
+        email = f"{number}-{each}@example.com"
+        both.append(Acts(world, introduce(world, email, verified=verified), email, tmp_path))
+    told: list[tuple[str, datetime, tuple[bool, tuple[DecisionReason, ...]]]] = []
+    for name, days, which in steps:
         world.clock.advance(days=days)
-        with world.placet.runtime.snapshot() as session:
-            minor = world.placet.consents.is_minor(session, person.subject_id, world.clock())
-        if not (minor and name in BLOCKED_FOR_MINORS):
-            getattr(acts, name)()
+        if name == MERGE and both[0].now_known_as != both[1].now_known_as:
+            one, other = both[0].person.subject_id, both[1].person.subject_id
+            with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+                world.placet.subjects.merge(uow, one, other)
+                uow.commit()
+            both[0].noes = both[1].noes = sorted(both[0].noes + both[1].noes)
+        elif name != MERGE:
+            getattr(both[which], name)()
         world.clock.advance(minutes=1)
-        told.append((world.clock(), answer_now(world, person.subject_id)))
-    for at, answer in told:
-        assert answer_then(world, person.subject_id, at) == answer, (steps, at)
+        for acts in both:
+            now, person = world.clock(), acts.now_known_as
+            answer = answer_now(world, person)
+            told.append((acts.person.subject_id, now, answer))
+            if answer[0]:
+                with world.placet.runtime.snapshot() as session:
+                    said = world.placet.consents.history(session, person)
+                after = [e for e in said if e.action in YES and e.expires_at and now < e.expires_at]
+                assert any(e.at >= max(acts.noes, default=e.at) for e in after), steps
+    for subject_id, at, answer in told:
+        assert answer_then(world, subject_id, at) == answer, (steps, at)
 
 
 def test_before_a_merge_each_name_had_an_answer_of_its_own(since_march: World, ana: Person) -> None:
@@ -222,6 +321,42 @@ def test_before_a_merge_each_name_had_an_answer_of_its_own(since_march: World, a
     after = world.clock()
     assert answer_then(world, other.subject_id, after) == answer_now(world, ana.subject_id)
     assert answer_then(world, ana.subject_id, after)[0] is True
+
+
+def test_before_a_merge_a_guardianship_was_of_the_one_it_was_noted_for(
+    since_march: World, ana: Person
+) -> None:
+    world, unit = since_march, "loyalty"
+    other = introduce(world, "ana.old@example.com")
+    for person in (ana, other):
+        born(world, person, "2015-01-01")
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        world.placet.people.guardians.accept_at_desk(
+            uow,
+            other.subject_id,
+            Relation.PARENT,
+            who="Luis Gil",
+            upload=Upload("deed.pdf", b"%PDF-1.7 deed"),
+            language="es",
+        )
+        uow.commit()
+    world.clock.advance(days=1)
+    before = world.clock()
+    world.clock.advance(days=1)
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        world.placet.subjects.merge(uow, ana.subject_id, other.subject_id)
+        uow.commit()
+    world.clock.advance(days=1)
+
+    def reasons(subject_id: str, at: datetime) -> tuple[DecisionReason, ...]:
+        with world.placet.runtime.snapshot() as session:
+            moment = world.placet.decisions.decide_at(session, subject_id, unit, at)
+        return moment.decision.reasons
+
+    assert reasons(other.subject_id, before) == (DecisionReason.CONTRACT,)
+    assert reasons(ana.subject_id, before) == (DecisionReason.MINOR_WITHOUT_GUARDIAN,)
+    for each in (ana, other):
+        assert reasons(each.subject_id, world.clock()) == (DecisionReason.CONTRACT,)
 
 
 def test_nothing_was_permitted_before_the_first_register_or_after_an_erasure(

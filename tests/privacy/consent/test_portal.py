@@ -177,7 +177,7 @@ def test_the_uses_say_what_was_told_and_narrow(world: World, ana: Person) -> Non
     give(world, ana)
     ask(world, ana)
     ask(world, ana, "loyalty")
-    world.placet.uses.flush()
+    world.count_uses()
     page = world.client.get("/privacy/uses").text
     assert page.count("Que sí podía</span>") == 2
     assert page.count("Que no podía</span>") == 1
@@ -195,7 +195,7 @@ def test_the_download_holds_everything_and_its_receipts_verify(
     calls_as(world, application())
     ask(world, ana)
     bruno = give(world, introduce(world, "bruno@example.com"))
-    world.placet.uses.flush()
+    world.count_uses()
     world.settle()
     client = world.client
     token = csrf_token(client.get("/privacy/download").text)

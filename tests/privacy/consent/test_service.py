@@ -2,22 +2,24 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from policies.decision import decide
 from policies.errors import DomainError, NotFound
 from policies.register import publication
 from policies.register.loader import load
 from policies.register.problems import RegisterError
-from policies.vocabulary import ConsentAction, ConsentChannel, RetentionClass
+from policies.vocabulary import ConsentAction, ConsentChannel, RetentionClass, SaidBy
 from privacy.actor import SYSTEM
 from privacy.audit import store as audit
 from privacy.consent import store
 from privacy.consent.model import (
+    ConsentEvent,
     NotByConsent,
     NothingToWithdraw,
     NotOpenToObjection,
@@ -26,10 +28,12 @@ from privacy.consent.model import (
     Status,
     UnknownLanguage,
     UnknownPurpose,
+    Voice,
     purpose_rule,
     status_of,
 )
 from privacy.database import UnauditedChange
+from privacy.unit_of_work import UnitOfWork
 from tests.support.cast import Person, give, introduce, refuse, withdraw
 from tests.support.tampering import behind_our_back
 from tests.support.world import World, make_world
@@ -308,6 +312,61 @@ def test_an_objection_ends_a_consent_and_lifting_it_brings_none_back(
         history = consents.history(session, ana.subject_id)
     assert not facts.objected
     assert [event.action for event in history] == [ConsentAction.GIVEN, ConsentAction.WITHDRAWN]
+    world.settle()
+    assert world.verify().ok
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_lifting_an_objection_revives_no_consent_that_was_said_before_whenever_it_arrives(
+    world: World, ana: Person
+) -> None:
+    consents, runtime = world.placet.consents, world.placet.runtime
+    first = world.clock.now
+
+    def reasons() -> tuple[str, ...]:
+        with runtime.snapshot() as session:
+            facts = consents.facts(session, ana.subject_id, "newsletter", at=world.clock())
+        return decide(
+            purpose_rule(world.placet.register, "newsletter"), facts, world.clock()
+        ).reasons
+
+    def by_letter(uow: UnitOfWork, said_at: datetime) -> ConsentEvent:
+        return consents.record_given(
+            uow,
+            ana.subject_id,
+            "newsletter",
+            notice_version=2,
+            language="es",
+            channel=ConsentChannel.POST,
+            voice=Voice(SaidBy.STAFF, said_at),
+        )
+
+    world.clock.advance(days=2)
+    give(world, ana)
+    world.clock.advance(days=1)
+    with runtime.unit_of_work(SYSTEM) as uow:  # a letter from before the consent
+        voice = Voice(SaidBy.STAFF, first + timedelta(days=1))
+        consents.object_to(uow, ana.subject_id, "newsletter", voice=voice)
+        uow.commit()
+    assert reasons() == ("objected", "suppressed", "consent-withdrawn")
+    world.clock.advance(days=2)
+    with runtime.unit_of_work(SYSTEM) as uow:
+        by_letter(uow, first + timedelta(hours=1))
+        uow.commit()
+    world.clock.advance(days=1)
+    with runtime.unit_of_work(SYSTEM) as uow:
+        assert consents.lift_objection(uow, ana.subject_id, "newsletter")
+        uow.commit()
+    assert reasons() == ("consent-withdrawn",)
+    with runtime.unit_of_work(SYSTEM) as uow:  # said within the objection, and it arrives after it
+        last = by_letter(uow, first + timedelta(days=4))
+        uow.commit()
+    assert reasons() == ("consent-withdrawn",)
+    with runtime.snapshot() as session:
+        end = consents.history(session, ana.subject_id)[-1]
+    assert (end.action, end.at, end.follows) == (ConsentAction.WITHDRAWN, last.at, last.event_id)
+    give(world, ana)
+    assert reasons() == ("consent-given",)
     world.settle()
     assert world.verify().ok
 

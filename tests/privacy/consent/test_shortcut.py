@@ -10,16 +10,19 @@ import pytest
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
+from policies.consent_history import standing
 from policies.vocabulary import Scope
 from privacy.actor import SYSTEM, Actor
+from privacy.audit.store import Payload
 from privacy.consent.shortcut import ConsentShortcut
-from privacy.consent.store import EventRow
+from privacy.consent.store import EventRow, to_event, to_word
 from privacy.unit_of_work import UnitOfWork
-from tests.support.cast import SCOPES, Person, application, calls_as, give, introduce
+from tests.support.cast import SCOPES, Person, application, ask, calls_as, give, introduce
 from tests.support.processes import wait_until
 from tests.support.world import World
 
 SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+EVENT_COLUMNS = [str(column.key) for column in EventRow.__table__.columns]
 TOKEN = "pat_" + "x" * 43
 SHOP = application(scopes=SCOPES - {Scope.CONSENTS_READ})
 
@@ -76,6 +79,24 @@ def seen(answer: TestResponse) -> tuple[int, Mapping[str, str], object]:
     return answer.status_code, headers, list(told.items())
 
 
+def kept(world: World) -> list[dict[str, object]]:
+    """What was kept of each word, with its entry of the log, but for what is random or its instant."""
+    placet, words = world.placet, []
+    with placet.runtime.snapshot() as session:
+        for row in session.scalars(sa.select(EventRow).order_by(EventRow.ordinal)):
+            columns = {name: getattr(row, name) for name in EVENT_COLUMNS}
+            payload = session.get_one(Payload, row.entry_id)
+            told = placet.log.disclose(session, payload).payload
+            evidence = told["evidence"]
+            assert isinstance(evidence, dict)
+            assert evidence.pop("event_id") == columns["event_id"]
+            for random in ("ordinal", "event_id", "entry_id", "at", "recorded_at"):
+                evidence.pop(random, None)
+                columns.pop(random)
+            words.append(columns | {"payload": told | {"at": None}})
+    return words
+
+
 @SQLITE
 def test_both_ways_answer_every_request_alike(world: World, ana: Person) -> None:
     usual: list[object] = [
@@ -89,11 +110,11 @@ def test_both_ways_answer_every_request_alike(world: World, ana: Person) -> None
             purpose="recommendations",
             notice_version=1,
         ),
-        body(ana, subject={"email": "Bea@Example.com"}),
-        body(ana, subject={"phone": "600 111 222"}),
         json.dumps(body(ana)).encode() + b" \n",
     ]
     unusual: list[object] = [
+        body(ana, subject={"email": "Bea@Example.com"}),
+        body(ana, subject={"phone": "600 111 222"}),
         body(ana, subject="d1v1_0123456789abcdefghijklmnopqrstuv"),
         body(ana, subject=""),
         body(ana, subject={"email": "nobody"}),
@@ -134,6 +155,8 @@ def test_both_ways_answer_every_request_alike(world: World, ana: Person) -> None
         assert quick.status_code == 201, told
         assert seen(quick) == seen(ordinary(world, told)), told
     assert len(submitted) == len(usual)
+    rows = kept(world)
+    assert rows[0::2] == rows[1::2]  # by either way, one after the other
     for told in unusual:
         assert seen(post(world, told)) == seen(ordinary(world, told)), told
     differently: list[dict[str, Any]] = [
@@ -190,7 +213,7 @@ def together(world: World, calls: list[Callable[[], TestResponse]]) -> list[Test
 def test_requests_that_wait_are_recorded_in_one_turn_and_each_for_itself(
     world: World, ana: Person
 ) -> None:
-    bea = introduce(world, "bea@example.com")
+    bea, carla = introduce(world, "bea@example.com"), introduce(world, "carla@example.com")
     give(world, bea)
     turns: list[int] = []
     shortcut = shortcut_of(world)
@@ -206,16 +229,13 @@ def test_requests_that_wait_are_recorded_in_one_turn_and_each_for_itself(
         body(ana),
         body(ana, purpose="recommendations", notice_version=1),
         body(bea, action="refused"),
-        body(ana, subject={"email": "carla@example.com"}),
-        body(
-            ana, subject={"email": "carla@example.com"}, purpose="recommendations", notice_version=1
-        ),
+        body(carla),
+        body(carla, purpose="recommendations", notice_version=1),
         body(ana, subject=stranger),
     ]
     answers = together(world, [partial(post, world, each) for each in told])
     assert [answer.status_code for answer in answers] == [201] * 5 + [404]
     assert turns == [6]
-    assert answers[3].get_json()["subject"] == answers[4].get_json()["subject"]
     with world.placet.runtime.snapshot() as session:
         rows = list(session.scalars(sa.select(EventRow).order_by(EventRow.ordinal)))
         states = world.placet.consents.current(session, bea.subject_id)
@@ -225,6 +245,25 @@ def test_requests_that_wait_are_recorded_in_one_turn_and_each_for_itself(
     consent = states["newsletter"].consent
     assert consent
     assert consent.action.value == "refused"
+    assert ask(world, ana).get_json()["decision"] is True
+    assert ask(world, bea).get_json()["decision"] is False
+    world.settle()
+    assert world.verify().ok
+
+
+def test_of_two_words_on_one_purpose_in_one_turn_both_are_kept_and_the_later_one_stands(
+    world: World, ana: Person
+) -> None:
+    told = [body(ana), body(ana, action="refused"), body(ana)]
+    answers = together(world, [partial(post, world, each) for each in told])
+    assert [answer.status_code for answer in answers] == [201] * 3
+    with world.placet.runtime.snapshot() as session:
+        rows = list(session.scalars(sa.select(EventRow).order_by(EventRow.ordinal)))
+        states = world.placet.consents.current(session, ana.subject_id)
+    assert {row.event_id for row in rows} == {a.get_json()["event_id"] for a in answers}
+    last = standing(to_word(to_event(row)) for row in rows)
+    assert last
+    assert states["newsletter"].event_id == last.event_id
     world.settle()
     assert world.verify().ok
 

@@ -30,7 +30,7 @@ def test_a_restriction_denies_and_is_lifted_only_after_the_person_was_told(
     found = submit(world.client, "/dpo/people", {"person": ANA.upper()})
     assert found.headers["Location"] == f"/dpo/people/{ana.subject_id}"
     assert submit(world.client, "/dpo/people", {"person": "no@example.com"}).status_code == 404
-    assert tags(world).count(EventTag.SUBJECTS_SUBJECT_LOOKED_UP.value) == 1
+    assert tags(world).count(EventTag.SUBJECTS_SUBJECT_LOOKED_UP.value) == 2  # who, and nobody
     assert act(world, ana, "restrict", "") == 422
     assert act(world, ana, "restrict") == 303
     assert reasons(world, ana) == ["restricted"]
