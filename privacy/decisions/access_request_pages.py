@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -38,6 +39,7 @@ def blueprint(runtime: Runtime, consents: Consents, requests: AccessRequests) ->
         state = found.state(runtime.clock())
         with runtime.snapshot() as session:
             asking = requests.asking(session, found)
+            back = _with_outcome(requests.way_back(session, found), state)
             said = consents.current(session, found.subject_id).get(found.unit)
         purpose = register.purpose(found.unit)
         if asking is None or purpose is None:
@@ -60,10 +62,13 @@ def blueprint(runtime: Runtime, consents: Consents, requests: AccessRequests) ->
             language=language,
             notice_html=render_notice(notice.texts[language], below=2),
             state=state.value,
-            back=_back(found, state),
+            back=back,
             errors=[(None, wrong)] if wrong else [],
         )
-        return current_app.make_response((rendered, 409 if wrong else 200))
+        shown = current_app.make_response((rendered, 409 if wrong else 200))
+        if "done" in request.args and found.answered_at is not None and back:
+            shown.headers["Refresh"] = f"0;url={back}"
+        return shown
 
     @routes.get(f"{PAGE}/<string(maxlength=64):token>")
     @requires(Scope.SIGNED_IN)
@@ -73,24 +78,22 @@ def blueprint(runtime: Runtime, consents: Consents, requests: AccessRequests) ->
         Whoever has just answered is still in that form's navigation, which our content security
         policy (`form-action 'self'`) lets go nowhere else; a page that goes on by itself ends it.
         """
-        found = find(token)
-        shown = page(found, token)
-        back = _back(found, found.state(runtime.clock()))
-        if "done" in request.args and found.answered_at is not None and back:
-            shown.headers["Refresh"] = f"0;url={back}"
-        return shown
+        return page(find(token), token)
 
     @routes.post(f"{PAGE}/<string(maxlength=64):token>")
     @requires(Scope.SIGNED_IN)
     def answer(token: str) -> BaseResponse:
-        """Record the answer; where nothing could be recorded, the page again with why."""
+        """Record the answer; where nothing could be recorded, the page again with why.
+
+        Whoever sends the form twice sees what became of it the first time.
+        """
         found = find(token)
         said, version = request.form.get("answer"), request.form.get("notice_version", "")
         if said not in ANSWERS or not version.isascii() or not version.isdecimal():
             raise InvalidInput("the form is not the one that was shown", field="answer")
         if found.state(runtime.clock()) is AskState.OPEN:
             try:
-                with runtime.unit_of_work(current_actor()) as uow:
+                with suppress(NotFound), runtime.unit_of_work(current_actor()) as uow:
                     requests.answer(
                         uow,
                         person(),
@@ -113,10 +116,10 @@ def blueprint(runtime: Runtime, consents: Consents, requests: AccessRequests) ->
     return routes
 
 
-def _back(found: AccessRequest, state: AskState) -> str | None:
+def _with_outcome(return_to: str | None, state: AskState) -> str | None:
     """The application's address with how it went, and nothing else of the person."""
-    if found.return_to is None:
+    if return_to is None:
         return None
-    parts = urlsplit(found.return_to)
+    parts = urlsplit(return_to)
     query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "status"]
     return parts._replace(query=urlencode([*query, ("status", state.value)])).geturl()

@@ -64,6 +64,12 @@ def with_token(session: Session, token_digest: str) -> AccessRequest | None:
     return _request(row) if row else None
 
 
+def with_id(session: Session, request_id: str) -> AccessRequest | None:
+    """Return the ask of this id."""
+    row = session.get(AccessRequestRow, request_id, populate_existing=True)
+    return _request(row) if row else None
+
+
 def of_subject(session: Session, subject_id: str) -> list[AccessRequest]:
     """Return a person's asks, oldest first."""
     query = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol
 
 from sqlalchemy.orm import Session
@@ -43,6 +44,9 @@ from privacy.unit_of_work import UnitOfWork
 
 #: The words that are recorded as asked for; the register has every notice in it.
 _LANGUAGE: Final = "es"
+#: The same whatever the reason: that somebody is a child, or wants never to be asked again, is not
+#: told to an application.
+_NOT_ASKED: Final = "it is no denial, or none that asking this person may change now"
 
 
 class Asking(Protocol):
@@ -151,20 +155,42 @@ class AccessRequests:
     # ---- the person's side
 
     def of_person(self, session: Session, subject_id: str, token: str) -> AccessRequest:
-        """Return the ask behind a link.
+        """Return the ask behind a link, or of this id: it is no secret to whom it is put to.
 
         Raises:
             NotFound: there is none, or it is to somebody else.
         """
-        request = store.with_token(session, secret_digest(token))
+        request = store.with_token(session, secret_digest(token)) or store.with_id(session, token)
         if request is None or request.subject_id != subject_id:
             raise NotFound("there is no such question to this person")
         return request
 
+    def open_to(
+        self, session: Session, subject_id: str, now: datetime
+    ) -> list[tuple[AccessRequest, str]]:
+        """Return what a person can answer now, with the name of who asks, oldest first."""
+        found = [
+            (each, self.asking(session, each))
+            for each in store.of_subject(session, subject_id)
+            if each.state(now) is AskState.OPEN
+        ]
+        return [(request, name) for request, name in found if name is not None]
+
     def asking(self, session: Session, request: AccessRequest) -> str | None:
         """Return the name of who asks; None where the application is no longer in use."""
-        application = self._applications.named(session, request.client_id)
+        return self.name_of(session, request.client_id)
+
+    def name_of(self, session: Session, client_id: str) -> str | None:
+        """Return an application's name; None where it is no longer in use."""
+        application = self._applications.named(session, client_id)
         return application.name if application else None
+
+    def way_back(self, session: Session, request: AccessRequest) -> str | None:
+        """Return where the person goes on; None: nowhere, or the application gave that address up."""
+        back = request.return_to
+        if back and self._applications.may_return_to(session, request.client_id, back):
+            return back
+        return None
 
     def answer(
         self,
@@ -282,15 +308,14 @@ class AccessRequests:
         self, uow: UnitOfWork, subject_id: str, question: Question, unit: str
     ) -> str:
         if self._consents.is_minor(uow.session, subject_id, uow.now):
-            raise NotRequestable("a parent or guardian must be asked")
+            raise NotRequestable(_NOT_ASKED)
         try:
             sighting = self._consents.sighting(uow.session, subject_id, unit, at=uow.now)
         except StateUnreadable:
-            raise NotRequestable("what is stored cannot be read whole") from None
+            raise NotRequestable(_NOT_ASKED) from None
         answer = self._decisions.conclude(uow.actor, question, unit, sighting, uow.now)
         if not answer.may_ask:
-            said = ", ".join(answer.decision.reasons)
-            raise NotRequestable(f"nobody is asked because of this answer: {said}")
+            raise NotRequestable(_NOT_ASKED)
         return answer.evidence_id
 
     @staticmethod
@@ -301,7 +326,7 @@ class AccessRequests:
             raise AlreadyAsked("the person may still answer an earlier question about this")
         refusals = [each.answered_at for each in same if each.never and each.answered_at]
         if refusals and not store.said_yes_since(uow.session, subject_id, unit, max(refusals)):
-            raise NotRequestable("the person does not want to be asked about this again")
+            raise NotRequestable(_NOT_ASKED)
         recent = [each.asked_at for each in asked if each.asked_at > uow.now - ASKS_WINDOW]
         if len(recent) >= MAX_ASKS:
             wait = recent[-MAX_ASKS] + ASKS_WINDOW - uow.now

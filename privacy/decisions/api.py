@@ -28,7 +28,7 @@ from privacy.decisions.schemas import (
 )
 from privacy.decisions.service import Decisions
 from privacy.events import Json
-from privacy.http import current_actor, requires, takes_up_to
+from privacy.http import confirm_actor, current_actor, requires, takes_up_to
 from privacy.openapi import Operation, documented
 from privacy.unit_of_work import Runtime
 
@@ -65,14 +65,17 @@ def is_request_id(given: str) -> bool:
 
 
 def body() -> parsing.Json:
-    """Return the JSON object of the request.
+    """Return the JSON object of the request, whose caller still counts now that it has arrived.
 
     Raises:
         MalformedEvaluation: another media type, or no JSON object.
+        Unauthenticated, InsufficientScope: the token ended, or lost the scope, meanwhile.
     """
     if request.mimetype != "application/json":
         raise MalformedEvaluation([("(body)", "send Content-Type: application/json")])
-    return parsing.read_json(request.get_data(cache=False))
+    sent = request.get_data(cache=False)
+    confirm_actor(Scope.DECISIONS_EVALUATE)
+    return parsing.read_json(sent)
 
 
 def blueprint(

@@ -14,6 +14,7 @@ import hashlib
 import mmap
 import threading
 from collections.abc import Sequence
+from struct import Struct
 from typing import Final
 
 from privacy.versions import EVERYONE, Versions, bucket_of
@@ -24,9 +25,15 @@ NEVER: Final = 2**52 - 1
 MOST_FORMS: Final = 4096
 
 _KEY_BYTES: Final = 16
-_EVENT_BYTES: Final = 16
 #: The event's name where there is none; 128 bits of an HMAC never are that.
-NO_EVENT: Final = bytes(_EVENT_BYTES)
+NO_EVENT: Final = bytes(16)
+#: A person: key, stamp, bucket. What is read together lies together: most of the time of a look goes
+#: into waiting for memory.
+_PERSON: Final = Struct("<16sQH")
+#: What is remembered of a person and a purpose: form and until when, name of the event.
+_CELL: Final = Struct("<Q16s")
+#: The first 64 bits of a key.
+_HASH: Final = Struct("<Q8x")
 _NOBODY: Final = -1
 
 Pair = tuple[str, str]
@@ -35,14 +42,14 @@ Entry = tuple[int, int, bytes]
 """(form, until in microseconds since 1970, name of the event)."""
 
 
-def key_of(domain: bytes, pseudonym: str) -> bytes:
+def key_of(domain: str, pseudonym: str) -> bytes:
     """Return under what a person is remembered: 128 bits of SHA-256.
 
     Args:
-        domain: its name in UTF-8 and a null character, so that no two pairs run together.
+        domain: its name. The null character behind it lets no two pairs run together.
         pseudonym: as it was asked about.
     """
-    return hashlib.sha256(domain + pseudonym.encode()).digest()[:_KEY_BYTES]
+    return hashlib.sha256(f"{domain}\0{pseudonym}".encode()).digest()[:_KEY_BYTES]
 
 
 class FactTable:
@@ -52,10 +59,8 @@ class FactTable:
     _latest: int
     _count: int
     _index: memoryview
-    _keys: mmap.mmap
-    _stamps: memoryview
-    _buckets: memoryview
-    _columns: list[tuple[memoryview, mmap.mmap]]
+    _people: mmap.mmap
+    _columns: dict[str, mmap.mmap]
 
     def __init__(self, versions: Versions, purposes: Sequence[str], capacity: int) -> None:
         """Make room.
@@ -68,7 +73,6 @@ class FactTable:
         self.versions = versions
         self.purposes = frozenset(purposes)
         self.capacity = capacity
-        self._places = {purpose: place for place, purpose in enumerate(purposes)}
         self._mask = (1 << (capacity * 3 // 2).bit_length()) - 1
         self._lock = threading.Lock()
         self._forget()
@@ -77,33 +81,33 @@ class FactTable:
         """Return how many people are remembered, whether or not it still holds."""
         return self._count
 
-    def find(self, domain: str, wanted: Sequence[Pair], now: int) -> list[Entry | None]:
+    def room(self) -> int:
+        """Return how many people more can be remembered before all are forgotten."""
+        all_forgotten = self.versions.begun[EVERYONE] != self._everyone
+        return self.capacity - (0 if all_forgotten else self._count)
+
+    def find(self, domain: str, pseudonym: str, purpose: str, now: int) -> Entry | None:
         """Return what is remembered and holds at this instant; None: it must be read.
 
         Args:
-            domain: the pseudonyms' domain.
-            wanted: (pseudonym, purpose), the purpose one of the table's.
+            domain: the pseudonym's domain.
+            pseudonym: the person's there.
+            purpose: one of the table's.
             now: microseconds since 1970, read after the question arrived.
         """
-        prefix, begun = f"{domain}\0".encode(), self.versions.begun
-        found: list[Entry | None] = []
+        key = key_of(domain, pseudonym)
         with self._lock:
-            if begun[EVERYONE] != self._everyone or now < self._latest:  # the clock was put back
+            if self._has_turned(now):
+                return None
+            return self._entry(key, purpose, now)
+
+    def find_many(self, domain: str, wanted: Sequence[Pair], now: int) -> list[Entry | None]:
+        """As `find`, for each (pseudonym, purpose) in its order."""
+        with self._lock:
+            if self._has_turned(now):
                 return [None] * len(wanted)
-            for pseudonym, purpose in wanted:
-                person = self._person(key_of(prefix, pseudonym))
-                if person == _NOBODY or begun[self._buckets[person]] != self._stamps[person]:
-                    found.append(None)
-                    continue
-                entries, events = self._columns[self._places[purpose]]
-                entry = entries[person]
-                until = entry & NEVER
-                if now >= until:  # what was never written ended in 1970
-                    found.append(None)
-                    continue
-                at = person * _EVENT_BYTES
-                found.append((entry >> 52, until, events[at : at + _EVENT_BYTES]))
-        return found
+            entry = self._entry
+            return [entry(key_of(domain, whom), purpose, now) for whom, purpose in wanted]
 
     def keep(
         self, domain: str, wanted: Pair, entry: Entry, *, subject_id: str, moment: int, now: int
@@ -125,42 +129,55 @@ class FactTable:
             return
         form, until, event = entry
         pseudonym, purpose = wanted
-        key = key_of(f"{domain}\0".encode(), pseudonym)
+        key = key_of(domain, pseudonym)
         with self._lock:
             if everyone != self._everyone or self._count == self.capacity:
                 self._forget()
                 self._everyone = everyone
             self._latest = max(self._latest, now)
-            person = self._person(key)
+            person, before, of_bucket = self._person(key)
             if person == _NOBODY:
                 person = self._add(key)
-            elif self._stamps[person] != stamp or self._buckets[person] != bucket:
-                for entries, _events in self._columns:  # what was read before counts no longer
-                    if entries[person]:
-                        entries[person] = 0
-            self._stamps[person], self._buckets[person] = stamp, bucket
-            entries, events = self._columns[self._places[purpose]]
-            at = person * _EVENT_BYTES
-            events[at : at + _EVENT_BYTES] = event
-            entries[person] = form << 52 | until
+            elif before != stamp or of_bucket != bucket:
+                for column in self._columns.values():  # what was read before counts no longer
+                    if any(_CELL.unpack_from(column, person * _CELL.size)):
+                        _CELL.pack_into(column, person * _CELL.size, 0, NO_EVENT)
+            _PERSON.pack_into(self._people, person * _PERSON.size, key, stamp, bucket)
+            cell = form << 52 | until, event
+            _CELL.pack_into(self._columns[purpose], person * _CELL.size, *cell)
 
-    def _person(self, key: bytes) -> int:
-        """Return the person's place in the arrays, or `_NOBODY`."""
-        mask, index, keys = self._mask, self._index, self._keys
-        slot = int.from_bytes(key[:8], "little") & mask
+    def _has_turned(self, now: int) -> bool:
+        """Tell whether nothing holds: everyone may be changed, or the clock was put back."""
+        return self.versions.begun[EVERYONE] != self._everyone or now < self._latest
+
+    def _entry(self, key: bytes, purpose: str, now: int) -> Entry | None:
+        person, stamp, bucket = self._person(key)
+        if person == _NOBODY or self.versions.begun[bucket] != stamp:
+            return None
+        cell, event = _CELL.unpack_from(self._columns[purpose], person * _CELL.size)
+        until = cell & NEVER
+        if now >= until:  # what was never written ended in 1970
+            return None
+        return cell >> 52, until, event
+
+    def _person(self, key: bytes) -> tuple[int, int, int]:
+        """Return the person's place, or `_NOBODY`; stamp and bucket."""
+        mask, index, people = self._mask, self._index, self._people
+        slot = _HASH.unpack(key)[0] & mask
         while person := index[slot]:  # counted from 1: 0 is a free slot
-            at = person * _KEY_BYTES
-            if keys[at - _KEY_BYTES : at] == key:
-                return person - 1
+            person -= 1
+            found, stamp, bucket = _PERSON.unpack_from(people, person * _PERSON.size)
+            if found == key:
+                return person, stamp, bucket
             slot = (slot + 1) & mask
-        return _NOBODY
+        return _NOBODY, 0, 0
 
     def _add(self, key: bytes) -> int:
-        slot = int.from_bytes(key[:8], "little") & self._mask
+        """Return a place for a person who has none."""
+        slot = _HASH.unpack(key)[0] & self._mask
         while self._index[slot]:
             slot = (slot + 1) & self._mask
         person = self._count
-        self._keys[person * _KEY_BYTES : (person + 1) * _KEY_BYTES] = key
         self._count += 1
         self._index[slot] = self._count
         return person
@@ -169,12 +186,8 @@ class FactTable:
         people = self.capacity
         self._count, self._everyone, self._latest = 0, 0, 0
         self._index = _array("I", 4, self._mask + 1)
-        self._keys = _memory(people * _KEY_BYTES)
-        self._stamps = _array("Q", 8, people)
-        self._buckets = _array("H", 2, people)
-        self._columns = [
-            (_array("Q", 8, people), _memory(people * _EVENT_BYTES)) for _ in self._places
-        ]
+        self._people = _memory(people * _PERSON.size)
+        self._columns = {each: _memory(people * _CELL.size) for each in self.purposes}
 
 
 def _memory(size: int) -> mmap.mmap:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -107,10 +107,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """One result of a search.
+    """One result of a search for purposes.
 
     Attributes:
-        name: a person's pseudonym, or a unit.
+        name: the unit.
         obligations: the duties that go with the permit.
     """
 
@@ -123,11 +123,12 @@ class PeoplePage:
     """Some of those whose data a purpose may use.
 
     Attributes:
-        people: in the order of their pseudonyms; there may be none while more follow.
+        people: the duties that go with each permit, by pseudonym and in the order of those; there may
+            be none while more follow.
         last: the pseudonym after which the next page begins; None at the end.
     """
 
-    people: Sequence[Permitted]
+    people: Mapping[str, tuple[Obligation, ...]]
     last: str | None
 
 

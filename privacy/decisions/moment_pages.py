@@ -55,7 +55,10 @@ def blueprint(runtime: Runtime, past: PastDecisions, register: Register) -> Blue
             moment=moment,
             errors=errors,
             wrong=dict(errors or []),
-            purposes=[(each, title_of(register, each)) for each in units],
+            purposes=[
+                ("", gettext("Elige una opción")),
+                *((each, title_of(register, each)) for each in units),
+            ],
             notice_html=render_notice(shown.text, below=3) if shown else None,
             title_of=lambda purpose: title_of(register, purpose),
             reason_words=reason_words,

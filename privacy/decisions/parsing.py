@@ -19,6 +19,11 @@ MOST_EVALUATIONS: Final = 1_000
 #: People on one page of a search: so many if nothing is said, and at most.
 PAGE_SIZE: Final = 100
 MOST_ON_PAGE: Final = 10_000
+#: Characters of a name (of a type, a purpose, a person, a category, a duty), at most. Beside
+#: `MOST_LISTED` it keeps an answer, which repeats some of them for each item of a batch, within bounds.
+LONGEST_NAME: Final = 256
+#: Data categories, or duties, of one question.
+MOST_LISTED: Final = 100
 #: What `context.evidence` says where the answer is wanted signed.
 JWS: Final = "jws"
 
@@ -224,9 +229,16 @@ def _entity(name: str, required: Sequence[str], body: Json, defaults: Json, erro
             entity = {**entity, member: default[member]}
         if member not in entity:
             errors.append((f"{name}.{member}", "is missing"))
-        elif not isinstance(entity[member], str):
-            errors.append((f"{name}.{member}", "is no string"))
+        elif (wrong := _wrong_name(entity[member])) is not None:
+            errors.append((f"{name}.{member}", wrong))
     return entity
+
+
+def _wrong_name(value: object) -> str | None:
+    """Say what keeps a value from being a name; None: nothing."""
+    if not isinstance(value, str):
+        return "is no string"
+    return None if len(value) <= LONGEST_NAME else f"is longer than {LONGEST_NAME} characters"
 
 
 def _properties(name: str, entity: Json, errors: Errors) -> Json:
@@ -240,9 +252,9 @@ def _properties(name: str, entity: Json, errors: Errors) -> Json:
 def _option(name: str, of_action: Json, of_resource: Json, errors: Errors) -> str | None:
     for where, properties in (("action", of_action), ("resource", of_resource)):
         if name in properties:
-            if isinstance(properties[name], str):
+            if (wrong := _wrong_name(properties[name])) is None:
                 return str(properties[name])
-            errors.append((f"{where}.properties.{name}", "is no string"))
+            errors.append((f"{where}.properties.{name}", wrong))
     return None
 
 
@@ -252,7 +264,11 @@ def _texts(
     for name in names:
         if name in members:
             listed = members[name]
-            if isinstance(listed, list) and all(isinstance(each, str) for each in listed):
+            if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+                errors.append((f"{where}.{name}", "is no list of strings"))
+            elif len(listed) > MOST_LISTED or any(len(each) > LONGEST_NAME for each in listed):
+                most = f"{MOST_LISTED} names of at most {LONGEST_NAME} characters"
+                errors.append((f"{where}.{name}", f"holds more than {most}"))
+            else:
                 return tuple(listed)
-            errors.append((f"{where}.{name}", "is no list of strings"))
     return None

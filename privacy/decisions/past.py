@@ -20,6 +20,7 @@ from privacy.consent.model import NOBODY, ConsentEvent, Shown, Sighting, StateUn
 from privacy.consent.register_log import rules_at
 from privacy.consent.service import Consents
 from privacy.decisions.model import denied, evidence_id
+from privacy.events import Json
 from privacy.pseudonyms.model import domain_of
 from privacy.pseudonyms.service import Pseudonyms
 from privacy.subjects.service import Subjects
@@ -118,15 +119,19 @@ class PastDecisions:
             at: aware.
 
         Returns:
-            None where nobody is found; nothing is recorded then.
+            None where nobody is found; that somebody looked is recorded all the same, without
+            whom they looked for.
 
         Raises:
             InvalidInput: it is neither a pseudonym nor an address.
         """
         subject_id = self._find(uow, person.strip())
+        evidence: dict[str, Json] = {"purpose": unit, "moment": rfc3339(at)}
         if subject_id is None:
+            uow.record(MomentLookedUp(), evidence | {"found": False})
+            uow.commit()
             return None
-        uow.record(MomentLookedUp(subject_id=subject_id), {"purpose": unit, "moment": rfc3339(at)})
+        uow.record(MomentLookedUp(subject_id=subject_id), evidence)
         moment = decide_at(self._consents, uow.session, subject_id, unit, at)
         uow.commit()
         return moment

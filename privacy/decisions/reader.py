@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from privacy.consent.model import NOBODY, Sighting, StateUnreadable
+from privacy.consent.plain_sightings import Asked, many_plain, one_plain, wanted_plain
 from privacy.consent.sightings import many, wanted_of
 from privacy.consent.store import SIGHTING_OF_PSEUDONYM, to_sighting
 from privacy.prepared import DRIVER_ERRORS, Connections, Prepared
@@ -30,6 +32,8 @@ class Seen:
 UNSEEN: Final = Seen(NOBODY, None)
 Pair = tuple[str, str]
 """(pseudonym, unit)."""
+PlainRow = tuple[Any, ...]
+"""The question's place, and `plain_sightings.COLUMNS` as the driver gives them."""
 
 
 class Reader:
@@ -39,7 +43,13 @@ class Reader:
         dialect = connections.engine.dialect.name
         self._dialect = dialect
         self._one = Prepared(connections, SIGHTING_OF_PSEUDONYM)
-        self._many = Prepared(connections, many(dialect))
+        self._many = Prepared(connections, partial(many, dialect))
+        #: Reads an instant as `see_plain` gives it: naive UTC.
+        self.instant: Callable[[Any], datetime] = (
+            datetime.fromisoformat if dialect == "sqlite" else _as_it_is
+        )
+        self._one_plain = Prepared(connections, partial(one_plain, dialect))
+        self._many_plain = Prepared(connections, partial(many_plain, dialect))
 
     def see(self, domain: str, pairs: Sequence[Pair], at: datetime) -> Mapping[Pair, Seen]:
         """Return what is known of whom pseudonyms name in a domain, each with a unit.
@@ -71,8 +81,34 @@ class Reader:
         except (TypeError, ValueError, *DRIVER_ERRORS) as error:
             raise StateUnreadable(type(error).__name__) from error
 
+    def see_plain(self, domain: str, asked: Sequence[Asked]) -> Sequence[PlainRow]:
+        """Return who of them is plain and what those said last, as `privacy/decisions/plain.py` reads it.
+
+        Args:
+            domain: the pseudonyms' domain.
+            asked: not too many for one statement, and any strings in it.
+
+        Returns:
+            Nothing of whom the pseudonym names nobody; nothing at all where something could not be
+            read: `see` then finds out what.
+        """
+        if len(asked) == 1:
+            value, unit, lists = asked[0]
+            wanted = {"of_value": value, "of_purpose": unit, "of_lists": lists}
+        try:
+            if len(asked) == 1:
+                rows = self._one_plain.raw(of_domain=domain, **wanted)
+                return [(0, *rows[0])] if rows else ()
+            return self._many_plain.raw(of_domain=domain, **wanted_plain(self._dialect, asked))
+        except (ValueError, *DRIVER_ERRORS):
+            return ()
+
 
 def _seen(row: Any, at: datetime) -> Seen:  # noqa: ANN401 - a row of either statement
     # Whatever the clock decides is an instant that was read: the next one ends what holds now.
     later = [each for each in row if isinstance(each, datetime) and each > at]
     return Seen(to_sighting(row) or NOBODY, min(later, default=None))
+
+
+def _as_it_is(instant: datetime) -> datetime:
+    return instant

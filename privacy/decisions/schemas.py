@@ -6,7 +6,17 @@ from marshmallow import EXCLUDE, Schema, fields, validate
 
 from policies.decision import ObligationType
 from privacy.decisions.model import Semantic
-from privacy.decisions.parsing import JWS, MOST_EVALUATIONS, MOST_ON_PAGE, PAGE_SIZE
+from privacy.decisions.parsing import (
+    JWS,
+    LONGEST_NAME,
+    MOST_EVALUATIONS,
+    MOST_LISTED,
+    MOST_ON_PAGE,
+    PAGE_SIZE,
+)
+
+_NAME = validate.Length(max=LONGEST_NAME)
+_LISTED = validate.Length(max=MOST_LISTED)
 
 
 class _Lenient(Schema):
@@ -23,22 +33,30 @@ class Properties(_Lenient):
 class EvaluationSubject(_Lenient):
     """The calling application."""
 
-    type = fields.String(required=True, metadata={"description": "`application`"})
-    id = fields.String(required=True, metadata={"description": "The caller's own client id."})
+    type = fields.String(required=True, validate=_NAME, metadata={"description": "`application`"})
+    id = fields.String(
+        required=True, validate=_NAME, metadata={"description": "The caller's own client id."}
+    )
     properties = fields.Nested(Properties)
 
 
 class ActionProperties(_Lenient):
     """Which unit of the purpose."""
 
-    channel = fields.String(metadata={"description": "Where it is asked for channel by channel."})
-    partner = fields.String(metadata={"description": "Where it is asked for partner by partner."})
+    channel = fields.String(
+        validate=_NAME, metadata={"description": "Where it is asked for channel by channel."}
+    )
+    partner = fields.String(
+        validate=_NAME, metadata={"description": "Where it is asked for partner by partner."}
+    )
 
 
 class EvaluationAction(_Lenient):
     """The purpose."""
 
-    name = fields.String(required=True, metadata={"description": "A purpose of the register."})
+    name = fields.String(
+        required=True, validate=_NAME, metadata={"description": "A purpose of the register."}
+    )
     properties = fields.Nested(ActionProperties)
 
 
@@ -46,15 +64,19 @@ class ResourceProperties(ActionProperties):
     """Which data, and which unit where the action does not say it."""
 
     categories = fields.List(
-        fields.String(), metadata={"description": "The data categories wanted."}
+        fields.String(validate=_NAME),
+        validate=_LISTED,
+        metadata={"description": "The data categories wanted."},
     )
 
 
 class EvaluationResource(_Lenient):
     """The person's data."""
 
-    type = fields.String(required=True, metadata={"description": "`person`"})
-    id = fields.String(required=True, metadata={"description": "The caller's own pseudonym."})
+    type = fields.String(required=True, validate=_NAME, metadata={"description": "`person`"})
+    id = fields.String(
+        required=True, validate=_NAME, metadata={"description": "The caller's own pseudonym."}
+    )
     properties = fields.Nested(ResourceProperties)
 
 
@@ -62,7 +84,8 @@ class EvaluationQuery(_Lenient):
     """What the caller can do, and what it wants with the answer."""
 
     supported_obligations = fields.List(
-        fields.String(),
+        fields.String(validate=_NAME),
+        validate=_LISTED,
         metadata={
             "description": "The duties that the caller fulfils; a permit with another denies."
         },
@@ -82,23 +105,23 @@ class EvaluationRequest(_Lenient):
 class PartialSubject(_Lenient):
     """The calling application, as far as the item itself does not say it."""
 
-    type = fields.String()
-    id = fields.String()
+    type = fields.String(validate=_NAME)
+    id = fields.String(validate=_NAME)
     properties = fields.Nested(Properties)
 
 
 class PartialAction(_Lenient):
     """The purpose, as far as the item itself does not say it."""
 
-    name = fields.String()
+    name = fields.String(validate=_NAME)
     properties = fields.Nested(ActionProperties)
 
 
 class PartialResource(_Lenient):
     """The person's data, as far as the item itself does not say it."""
 
-    type = fields.String()
-    id = fields.String()
+    type = fields.String(validate=_NAME)
+    id = fields.String(validate=_NAME)
     properties = fields.Nested(ResourceProperties)
 
 
@@ -141,7 +164,7 @@ class Page(_Lenient):
 class SearchedResource(_Lenient):
     """Whose data: an id is ignored."""
 
-    type = fields.String(required=True, metadata={"description": "`person`"})
+    type = fields.String(required=True, validate=_NAME, metadata={"description": "`person`"})
     id = fields.Raw(metadata={"description": "Ignored."})
     properties = fields.Nested(ResourceProperties)
 

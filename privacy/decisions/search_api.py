@@ -9,12 +9,10 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response, jsonify
 
-from policies.errors import Forbidden
-from policies.vocabulary import DecisionReason, Scope
+from policies.vocabulary import Scope
 from privacy.decisions import parsing
 from privacy.decisions.api import EXAMPLE, HEADERS, body
 from privacy.decisions.model import PERSON
-from privacy.decisions.parsing import MalformedEvaluation
 from privacy.decisions.rendering import ACTION_SEARCH, RESOURCE_SEARCH, found
 from privacy.decisions.schemas import (
     ActionSearchAnswer,
@@ -22,7 +20,7 @@ from privacy.decisions.schemas import (
     ResourceSearchAnswer,
     ResourceSearchRequest,
 )
-from privacy.decisions.search_tokens import PageTokens
+from privacy.decisions.search_page import PeoplePages
 from privacy.decisions.service import Decisions
 from privacy.events import Json
 from privacy.http import current_actor, requires
@@ -30,13 +28,13 @@ from privacy.openapi import Operation, documented
 from privacy.unit_of_work import Runtime
 
 
-def blueprint(runtime: Runtime, decisions: Decisions, tokens: PageTokens) -> Blueprint:
+def blueprint(runtime: Runtime, decisions: Decisions, pages: PeoplePages) -> Blueprint:
     """Return the routes of searches.
 
     Args:
         runtime: the doors.
         decisions: decides.
-        tokens: of pages.
+        pages: answers searches for people.
     """
     routes = Blueprint("decisions_search_api", __name__)
 
@@ -60,27 +58,8 @@ def blueprint(runtime: Runtime, decisions: Decisions, tokens: PageTokens) -> Blu
     )
     def search_people() -> Response:
         """Whose data may this application use for this purpose, now?"""
-        search = parsing.resource_search(body())
-        actor, question = current_actor(), search.question
-        after = tokens.read(question, search.token)
-        if after is None:
-            raise MalformedEvaluation([("page.token", "belongs to no page of this search")])
-        try:
-            unit = decisions.unit_of(actor, question)
-        except Forbidden:
-            unit = DecisionReason.UNKNOWN_TYPE  # a search finds nothing; it is no error
-        with runtime.snapshot() as session:
-            page = decisions.people(
-                session,
-                actor,
-                unit,
-                runtime.clock(),
-                after=after,
-                limit=search.limit,
-                asked=question,
-            )
-        results = [found(each, {"type": PERSON, "id": each.name}) for each in page.people]
-        return _page(results, tokens.write(question, page.last))
+        page = pages.page(current_actor(), parsing.resource_search(body()), runtime.clock())
+        return Response(page, mimetype="application/json")
 
     @routes.post(ACTION_SEARCH)
     @requires(Scope.DECISIONS_EVALUATE)
@@ -99,16 +78,16 @@ def blueprint(runtime: Runtime, decisions: Decisions, tokens: PageTokens) -> Blu
         """For which purposes may this application use this person's data, now?"""
         actor, question = current_actor(), parsing.action_search(body()).question
         if not decisions.is_about_a_person(actor, question):
-            return _page([], "")
+            return _actions([])
         with runtime.snapshot() as session:
             permitted = decisions.actions(
                 session, actor, question.resource_id, runtime.clock(), asked=question
             )
-        return _page([found(each, {"name": each.name}) for each in permitted], "")
+        return _actions([found(each, {"name": each.name}) for each in permitted])
 
     return routes
 
 
-def _page(results: list[dict[str, Json]], next_token: str) -> Response:
-    page: Mapping[str, Json] = {"next_token": next_token, "count": len(results)}
+def _actions(results: list[dict[str, Json]]) -> Response:
+    page: Mapping[str, Json] = {"next_token": "", "count": len(results)}
     return jsonify(results=results, page=page)

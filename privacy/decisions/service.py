@@ -16,12 +16,11 @@ from policies.vocabulary import DecisionReason
 from privacy.actor import Actor
 from privacy.consent.model import NOBODY, Sighting, StateUnreadable, purpose_rule
 from privacy.consent.service import Consents
-from privacy.consent.sightings import candidates, sightings
+from privacy.consent.sightings import sightings
 from privacy.decisions.model import (
     APPLICATION,
     PERSON,
     Answer,
-    PeoplePage,
     Permitted,
     Question,
     Refused,
@@ -33,9 +32,6 @@ from privacy.decisions.past import Moment, decide_at
 from privacy.decisions.uses import UseCounter
 from privacy.pseudonyms.model import domain_of
 
-#: One page of a search looks at so many people at most, however few of them are permitted.
-LOOKED_AT: Final = 2_000
-_FEWEST_AT_ONCE: Final = 200
 _FOREIGN: Final = "an application asks for itself only"
 
 
@@ -67,6 +63,10 @@ class Decisions:
     def revision(self) -> str:
         """Digest of the register in force."""
         return self._register.revision
+
+    def event_name(self, domain: str, event_id: str) -> str:
+        """Return an event's name in a pseudonymisation domain, 32 hexadecimal digits."""
+        return self._event_name(domain, event_id)
 
     # ---- evaluation
 
@@ -220,55 +220,7 @@ class Decisions:
             may_ask=may,
         )
 
-    # ---- search
-
-    def people(
-        self,
-        session: Session,
-        actor: Actor,
-        unit: str | DecisionReason,
-        now: datetime,
-        *,
-        after: str = "",
-        limit: int = 100,
-        asked: Question | None = None,
-    ) -> PeoplePage:
-        """Return whose data the application may use for a purpose; who is returned is counted.
-
-        The database leaves out whom `decide` would deny anyway; it decides of everybody else.
-
-        Args:
-            session: a snapshot opened after the question arrived.
-            actor: the caller, whose domain's people are asked about.
-            unit: as `unit_of` returned it.
-            now: aware UTC.
-            after: the `last` of the page before; "" begins.
-            limit: the most to return; a page may have fewer, or none, and yet not be the last.
-            asked: the categories wanted and the duties that the caller fulfils; None: not said.
-        """
-        rule = None if isinstance(unit, DecisionReason) else self._rules[unit]
-        if rule is None or (
-            asked and asked.categories and not covered_categories(rule, asked.categories)
-        ):
-            return PeoplePage((), None)
-        supported = asked.supported_obligations if asked else None
-        found: list[tuple[Permitted, str]] = []
-        left = max(LOOKED_AT, limit)
-        last: str | None = after
-        while left > 0 and last is not None and len(found) < limit:
-            stretch = min(left, max(limit - len(found), _FEWEST_AT_ONCE))
-            left -= stretch
-            seen = candidates(session, actor.domain, rule, now, after=last, stretch=stretch)
-            for who, sighting in seen.found:
-                decision = decide(rule, sighting.facts, now)
-                if decision.permit and not _unsupported(decision, supported):
-                    found.append((Permitted(who, decision.obligations), sighting.subject_id or ""))
-            last = seen.last
-        if len(found) > limit:
-            del found[limit:]
-            last = found[-1][0].name
-        self._uses.count_many(actor.domain, now, ((who, rule.id, True) for _each, who in found))
-        return PeoplePage([each for each, _who in found], last)
+    # ---- search; `search.py` finds people
 
     def actions(
         self,

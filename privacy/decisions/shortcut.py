@@ -12,24 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from flask import Flask, Response
 
-from policies.asking import rests_until
 from policies.vocabulary import Scope
 from privacy.actor import Actor
 from privacy.clock import Clock
-from privacy.consent.model import StateUnreadable
 from privacy.decisions.api import BATCH_BYTES, EVALUATION, EVALUATIONS, REQUEST_ID, is_request_id
 from privacy.decisions.encoding import Forms
-from privacy.decisions.facts import MOST_FORMS, NEVER, NO_EVENT, FactTable
-from privacy.decisions.instants import micros, rfc3339_of
-from privacy.decisions.model import APPLICATION, PERSON, Answer, Question
-from privacy.decisions.parsing import MOST_EVALUATIONS
+from privacy.decisions.facts import MOST_FORMS, FactTable
+from privacy.decisions.fresh import FreshAnswers
+from privacy.decisions.instants import micros
+from privacy.decisions.model import APPLICATION, PERSON, Answer
+from privacy.decisions.parsing import LONGEST_NAME, MOST_EVALUATIONS
 from privacy.decisions.preload import Preload
-from privacy.decisions.reader import UNSEEN, Reader, Seen
+from privacy.decisions.reader import Reader
+from privacy.decisions.remembered import Count, Remembered
 from privacy.decisions.rendering import context_of
 from privacy.decisions.service import Decisions
 from privacy.decisions.uses import UseCounter
@@ -40,24 +40,27 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 MAX_BODY: Final = 4096
+#: So many lengths of answers are remembered; then all are forgotten.
+MOST_LENGTHS: Final = 4096
 #: So many people are remembered at most; docs/performance.md says what they cost.
 MOST_PEOPLE: Final = 2**20
 
 #: Tells from an Authorization header and the present instant who calls; None: nobody, or unusual.
 Caller = Callable[[str, datetime], Actor | None]
-Told = tuple[str, str, bool]
-"""(pseudonym, purpose, whether it was permitted)."""
 #: The ordinary way's own JSON of an answer that is given at an instant.
 Render = Callable[[Answer, datetime], bytes]
 
 
+_Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
+
+
 class _Entity(msgspec.Struct, forbid_unknown_fields=True):
-    type: str
-    id: str
+    type: _Name
+    id: _Name
 
 
 class _Action(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
+    name: _Name
 
 
 class _One(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,16 +70,16 @@ class _One(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Item(msgspec.Struct, forbid_unknown_fields=True):
-    subject: _Entity | None = None
-    action: _Action | None = None
-    resource: _Entity | None = None
+    subject: _Entity | msgspec.UnsetType = msgspec.UNSET  # null is no entity, and unusual
+    action: _Action | msgspec.UnsetType = msgspec.UNSET
+    resource: _Entity | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Many(msgspec.Struct, forbid_unknown_fields=True):
     evaluations: list[_Item]
-    subject: _Entity | None = None
-    action: _Action | None = None
-    resource: _Entity | None = None
+    subject: _Entity | msgspec.UnsetType = msgspec.UNSET
+    action: _Action | msgspec.UnsetType = msgspec.UNSET
+    resource: _Entity | msgspec.UnsetType = msgspec.UNSET
 
 
 _ONE: Final = msgspec.json.Decoder(_One)
@@ -93,7 +96,7 @@ class Ways:
         decisions: the authority.
         reader: reads the database.
         render: writes an answer.
-        count: counts answers: the domain, when in microseconds since 1970, and what was told.
+        count: counts an answer.
         table: what this process remembers; None: it reads each time.
     """
 
@@ -102,7 +105,7 @@ class Ways:
     decisions: Decisions
     reader: Reader
     render: Render
-    count: Callable[[str, int, Sequence[Told]], None]
+    count: Count
     table: FactTable | None
 
 
@@ -120,8 +123,14 @@ class EvaluationShortcut:
         self._app = app
         self._inner = inner
         self._ways = ways
-        self._revision = ways.decisions.revision.encode()
         self._forms = Forms(ways.render, MOST_FORMS)
+        self._memory = None
+        if ways.table is not None:
+            revision = ways.decisions.revision
+            self._memory = Remembered(ways.table, self._forms, revision, ways.count)
+        #: Content-Length by length.
+        self._lengths: dict[int, tuple[str, str]] = {}
+        self._fresh = FreshAnswers(ways.reader, ways.decisions, self._forms, ways.count, ways.table)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -132,7 +141,8 @@ class EvaluationShortcut:
             answer = self._many(environ)
         if answer is None:
             return self._inner(environ, start_response)
-        headers = [*self._headers, ("Content-Length", str(len(answer)))]
+        length = len(answer)
+        headers = [*self._headers, self._lengths.get(length) or self._length(length)]
         request_id = environ.get("HTTP_X_REQUEST_ID")
         if request_id is not None and is_request_id(request_id):
             headers.append((REQUEST_ID, request_id))
@@ -140,7 +150,7 @@ class EvaluationShortcut:
         return [answer]
 
     def _one(self, environ: WSGIEnvironment) -> bytes | None:
-        body = _body_of(environ, MAX_BODY)
+        body = None if self._is_stranger(environ) else _body_of(environ, MAX_BODY)
         if body is None:
             return None
         try:
@@ -151,11 +161,16 @@ class EvaluationShortcut:
         actor = self._actor(environ, now)
         if actor is None or not self._is_usual(actor, asked.subject, asked.action, asked.resource):
             return None
-        answers = self._answers(actor, [(asked.resource.id, asked.action.name)], now)
+        pseudonym, unit = asked.resource.id, asked.action.name
+        if self._memory is not None:
+            answer = self._memory.one(actor.domain, pseudonym, unit, micros(now))
+            if answer is not None:
+                return answer + b"\n"
+        answers = self._fresh.answers(actor, [(pseudonym, unit)], now)
         return answers[0] + b"\n" if answers else None
 
     def _many(self, environ: WSGIEnvironment) -> bytes | None:
-        body = _body_of(environ, BATCH_BYTES)
+        body = None if self._is_stranger(environ) else _body_of(environ, BATCH_BYTES)
         if body is None:
             return None
         try:
@@ -173,13 +188,21 @@ class EvaluationShortcut:
             subject = item.subject or asked.subject
             action = item.action or asked.action
             resource = item.resource or asked.resource
-            if subject is None or action is None or resource is None:
+            if not (subject and action and resource):
                 return None
             if not self._is_usual(actor, subject, action, resource):
                 return None
             wanted.append((resource.id, action.name))
         answers = self._answers(actor, wanted, now)
         return b'{"evaluations":[%b]}\n' % b",".join(answers) if answers else None
+
+    def _is_stranger(self, environ: WSGIEnvironment) -> bool:
+        """Tell, before the body is waited for, that the ordinary way will not even read it.
+
+        A body that never comes holds the one thread of a decision worker. Where nothing is
+        remembered nobody is asked: that would be a read more, and other threads go on.
+        """
+        return self._memory is not None and self._actor(environ, self._ways.clock()) is None
 
     def _actor(self, environ: WSGIEnvironment, now: datetime) -> Actor | None:
         actor = self._ways.caller(environ.get("HTTP_AUTHORIZATION", ""), now)
@@ -198,102 +221,33 @@ class EvaluationShortcut:
         self, actor: Actor, wanted: Sequence[tuple[str, str]], now: datetime
     ) -> list[bytes] | None:
         """Answer questions of (pseudonym, unit) in their order; None: one cannot be read."""
-        table, instant = self._ways.table, micros(now)
-        if table is None:
-            return self._read(actor, wanted, now)
-        found = table.find(actor.domain, wanted, instant)
-        unknown = [each for each, entry in zip(wanted, found, strict=True) if entry is None]
-        read = self._read(actor, unknown, now) if unknown else []
+        if self._memory is None:
+            return self._fresh.answers(actor, wanted, now)
+        domain, instant = actor.domain, micros(now)
+        found = self._memory.many(domain, wanted, instant)
+        unknown = [each for each, told in zip(wanted, found, strict=True) if told is None]
+        read = self._fresh.answers(actor, unknown, now) if unknown else []
         if read is None:
             return None
-        following, known, answers = iter(read), [], []
-        evidence = b":%b:%b" % (self._revision, rfc3339_of(instant))
-        for (pseudonym, unit), entry in zip(wanted, found, strict=True):
-            if entry is None:
+        following, count, answers = iter(read), self._ways.count, []
+        for (pseudonym, unit), told in zip(wanted, found, strict=True):
+            if told is None:
                 answers.append(next(following))
                 continue
-            number, until, event = entry
-            form = self._forms[number]
-            known.append((pseudonym, unit, form.permit))
-            name = event.hex().encode() if event != NO_EVENT else b"-"
-            answers.append(form.fill(name + evidence, instant, until))
-        self._ways.count(actor.domain, instant, known)
-        return answers
-
-    # ---- from the database
-
-    def _read(
-        self, actor: Actor, wanted: Sequence[tuple[str, str]], now: datetime
-    ) -> list[bytes] | None:
-        decided = self._decided(actor, wanted, now)
-        if decided is None:
-            return None
-        answers, known, instant = [], [], micros(now)
-        for (pseudonym, unit), answer in zip(wanted, decided, strict=True):
-            form = self._forms.form_of(answer)
-            if answer.subject_id is not None:
-                known.append((pseudonym, unit, form.permit))
-            valid_until = answer.decision.valid_until
-            ends = micros(valid_until) if valid_until else 0
-            answers.append(form.fill(answer.evidence_id.encode(), instant, ends))
-        self._ways.count(actor.domain, instant, known)
+            answer, permit = told
+            count(domain, instant, pseudonym, unit, permit)
+            answers.append(answer)
         return answers
 
     def load(self, actor: Actor, wanted: Sequence[tuple[str, str]]) -> None:
         """Remember what can be, of an application's (pseudonym, unit), unasked and uncounted."""
-        self._decided(actor, wanted, self._ways.clock())
+        self._fresh.load(actor, wanted, self._ways.clock())
 
-    def _decided(
-        self, actor: Actor, wanted: Sequence[tuple[str, str]], now: datetime
-    ) -> list[Answer] | None:
-        """Read, decide and remember; None: something cannot be read."""
-        table, reader = self._ways.table, self._ways.reader
-        moment = table.versions.moment() if table is not None else 0  # before the snapshot
-        try:
-            seen = reader.see(actor.domain, wanted, now)
-        except StateUnreadable:
-            return None
-        answers = []
-        for pseudonym, unit in wanted:
-            question = Question(APPLICATION, actor.client_id or "", unit, PERSON, pseudonym)
-            each = seen.get((pseudonym, unit), UNSEEN)
-            answer = self._ways.decisions.conclude(actor, question, unit, each.sighting, now)
-            if table is not None and answer.subject_id is not None:
-                self._remember(table, actor, pseudonym, answer, each, now, moment)
-            answers.append(answer)
-        return answers
-
-    def _remember(
-        self,
-        table: FactTable,
-        actor: Actor,
-        pseudonym: str,
-        answer: Answer,
-        seen: Seen,
-        now: datetime,
-        moment: int,
-    ) -> None:
-        """Keep an answer, if all of it that differs from others fits an entry."""
-        decision, consent = answer.decision, seen.sighting.facts.consent
-        ends = [seen.until] if seen.until else []
-        if not decision.permit and consent is not None and (rests := rests_until(consent)) > now:
-            ends.append(rests)  # from then on the answer may say that the person can be asked
-        until = micros(min(ends)) if ends else NEVER
-        if decision.valid_until is not None and micros(decision.valid_until) != until:
-            return
-        number = self._forms.number_of(self._forms.form_of(answer))
-        if number is None or answer.subject_id is None or answer.unit is None:
-            return
-        event, _, _ = answer.evidence_id.partition(":")
-        entry = number, until, NO_EVENT if event == "-" else bytes.fromhex(event)
-        table.keep(
-            actor.domain,
-            (pseudonym, answer.unit),
-            entry,
-            subject_id=answer.subject_id,
-            moment=moment,
-            now=micros(now),
-        )
+    def _length(self, length: int) -> tuple[str, str]:
+        if len(self._lengths) >= MOST_LENGTHS:
+            self._lengths.clear()
+        header = self._lengths[length] = "Content-Length", str(length)
+        return header
 
     @cached_property
     def _headers(self) -> list[tuple[str, str]]:
@@ -340,7 +294,7 @@ def ways_of(
         told = {"context": context, "decision": answer.decision.permit}
         return app.json.dumps(told, separators=(",", ":")).encode()
 
-    return Ways(runtime.clock, caller, decisions, reader, render, uses.count_named, table)
+    return Ways(runtime.clock, caller, decisions, reader, render, uses.count_one, table)
 
 
 def put_before(

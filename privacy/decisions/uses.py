@@ -1,25 +1,23 @@
 """Use counters: what the person sees of who asked about them, without slowing a check.
 
-Counts live in memory and are written by a thread of their own, at most half a second later and at
-exit. A crash loses the counts since the last write: half a second of them, or, while the database
-cannot be written, all since it could. A decision worker writes files (`use_spool.py`), which the worker
-writes into the database. No decision depends on the counts.
+An answer is counted in memory. A thread of its own puts the counts into files (`use_spool.py`) at most
+half a second later and at exit, and the worker writes them into the database. A crash loses the
+counts since the last file: half a second of them, or, while the disk cannot be written, all since it
+could. No decision depends on the counts.
 """
 
 from __future__ import annotations
 
-import heapq
 import logging
 import threading
 import weakref
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from multiprocessing.util import Finalize
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from policies.deadlines import add_months
@@ -27,20 +25,26 @@ from privacy.actor import SYSTEM
 from privacy.decisions import store
 from privacy.decisions.instants import EPOCH, micros
 from privacy.decisions.model import Outcome, Use
-from privacy.decisions.use_spool import NamedKey, UseSpool
+from privacy.decisions.use_spool import Group, Row, UseSpool
 from privacy.events import Json
-from privacy.pseudonyms.store import subjects_for
 from privacy.unit_of_work import Runtime, UnitOfWork
 
 FLUSH_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
-#: In one transaction; others write in between.
+#: Taken out of what was counted at once, so that no answer waits for long.
+TAKEN_AT_ONCE: Final = 1_000
+#: Rows in one transaction: some 5 ms on SQLite, for which other writers wait.
 WRITTEN_AT_ONCE: Final = 1_000
+#: In each turn of the worker, two transactions, and one more for so many bytes that wait: under load
+#: it lags behind, and so makes larger batches, rather than taking the processor from the answers.
+LEAST_TRANSACTIONS: Final = 2
+MOST_TRANSACTIONS: Final = 20
+BYTES_A_TRANSACTION: Final = 2 << 20
 #: How long a day's count is kept: as long as the security trail. Source: GDPR Art. 5(1)(e).
 KEPT_MONTHS: Final = 12
-#: Files that the worker writes before it pauses: under load it lags behind rather than taking the
-#: processor from the answers that it counts.
-FILES_AT_ONCE: Final = 4
+
+_PERMIT: Final[str] = Outcome.PERMIT.value
+_DENY: Final[str] = Outcome.DENY.value
 
 log = logging.getLogger("placet.uses")
 
@@ -57,26 +61,24 @@ class UseCounter:
     #: What this source of personal data is called in an access file.
     name = "uses"
 
-    def __init__(
-        self, runtime: Runtime, time_zone: str, spool: UseSpool, *, to_spool: bool = False
-    ) -> None:
+    def __init__(self, runtime: Runtime, time_zone: str, spool: UseSpool) -> None:
         """Wire it.
 
         Args:
-            runtime: the writing door.
+            runtime: the doors to the database.
             time_zone: the controller's, for the days.
             spool: files of counts on their way.
-            to_spool: this process writes files.
         """
         self._runtime = runtime
         self._spool = spool
-        self._to_spool = to_spool
-        self._day, self._day_begins, self._day_ends = date.min, 0, 0
-        self._named: Counter[NamedKey] = Counter()
         self._zone = ZoneInfo(time_zone)
+        #: The day as ISO 8601 writes it, when it begins and ends in microseconds since 1970.
+        self._day = ("", 0, 0)
+        #: Appended to without a lock, which a deque allows: group -> pseudonyms and subject ids.
+        self._counted: dict[Group, deque[str]] = {}
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._waiting: Counter[store.Key] = Counter()
+        self._kept: defaultdict[Group, Counter[str]] = defaultdict(Counter)
         self._timer: threading.Timer | None = None
         self._pause = FLUSH_SECONDS
         self._cleared_on: date | None = None
@@ -87,7 +89,7 @@ class UseCounter:
         self, subject_id: str, domain: str, purpose: str, at: datetime, *, permit: bool
     ) -> None:
         """Count one answer; returns at once."""
-        self.count_many(domain, at, ((subject_id, purpose, permit),))
+        self.count_one(domain, micros(at), subject_id, purpose, permit)
 
     def count_many(
         self, domain: str, at: datetime, answers: Iterable[tuple[str, str, bool]]
@@ -97,90 +99,109 @@ class UseCounter:
         Args:
             domain: the application's.
             at: aware; when they were given.
-            answers: (subject id, purpose, whether it was permitted).
+            answers: (subject id or pseudonym in the domain, purpose, whether it was permitted).
         """
-        day = at.astimezone(self._zone).date()
-        keys = [
-            (subject_id, domain, purpose, day, Outcome.PERMIT if permit else Outcome.DENY)
-            for subject_id, purpose, permit in answers
-        ]
-        if keys:
-            with self._lock:
-                for key in keys:
-                    self._waiting[key] += 1
-                self._schedule()
+        instant = micros(at)
+        for whom, purpose, permit in answers:
+            self.count_one(domain, instant, whom, purpose, permit)
 
-    def count_named(
-        self, domain: str, instant: int, answers: Iterable[tuple[str, str, bool]]
-    ) -> None:
-        """Count answers to one application about whom its pseudonyms name; returns at once.
+    def count_one(self, domain: str, instant: int, whom: str, purpose: str, permit: bool) -> None:
+        """Count one answer; returns at once.
 
         Args:
             domain: the application's.
-            instant: when they were given, in microseconds since 1970.
-            answers: (pseudonym, purpose, whether it was permitted).
+            instant: when it was given, in microseconds since 1970.
+            whom: the person's pseudonym in the domain, or subject id.
+            purpose: asked about.
+            permit: whether it was permitted.
         """
-        with self._lock:
-            if not self._day_begins <= instant < self._day_ends:
-                self._turn_day(instant)
-            day, named = self._day, self._named
-            for pseudonym, purpose, permit in answers:
-                outcome = Outcome.PERMIT if permit else Outcome.DENY
-                named[domain, pseudonym, purpose, day, outcome] += 1
-            if self._timer is None and named:
+        day, begins, ends = self._day
+        if not begins <= instant < ends:
+            day = self._turn_day(instant)
+        group = domain, purpose, day, _PERMIT if permit else _DENY
+        counted = self._counted.get(group)
+        if counted is None:
+            with self._lock:
+                counted = self._counted.setdefault(group, deque())
+        counted.append(whom)
+        if self._timer is None:
+            self._schedule()
+
+    def flush(self) -> None:
+        """Put what was counted so far into a file. What cannot be put is kept and tried again."""
+        with self._flushing:
+            self._timer = None  # who counts from here on has the next one scheduled
+            kept = self._kept
+            for group, whom in self._taken():
+                kept[group].update(whom)
+            if not kept:
+                return
+            try:
+                self._spool.put(kept)
+            except OSError as error:
+                log.warning("use counts wait for the disk: %s", type(error).__name__)
+                self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
                 self._schedule()
+            else:
+                kept.clear()
+                self._pause = FLUSH_SECONDS
 
     def run_due(self) -> int:
-        """Write the counts of some files that wait, each file's in one transaction.
+        """Write some of the counts that wait in files; a use case of the worker's.
 
         Returns:
             0: the worker pauses before the next.
         """
-        waiting = self._spool.waiting()
-        for name in waiting[:FILES_AT_ONCE]:
-            with self._runtime.unit_of_work(SYSTEM) as uow:
-                if store.note_spooled(uow.session, name, waiting):
-                    counts = self._resolved(uow.session, dict(self._spool.read(name)))
-                    held, busy = store.hold_living(uow.session, {key[0] for key in counts})
-                    if busy:  # all of it a little later
-                        continue
-                    written = {key: count for key, count in counts.items() if key[0] in held}
-                    if written:
-                        store.add_counts(uow.session, written)
-                uow.commit()
-            self._spool.drop(name)
+        self._clear_old()
+        if self._spool.batches() or self._spool.waiting():
+            with self._spool.taken() as taken:
+                if taken:
+                    self._write_some()
         return 0
 
-    def flush(self) -> None:
-        """Write what was counted so far. Counts that cannot be written are kept and tried again."""
-        with self._flushing:
-            with self._lock:
-                counts, self._waiting = self._waiting, Counter()
-                named, self._named = self._named, Counter()
-                self._timer = None
-            if named and self._to_spool:
-                self._spool.put(named)
-                named.clear()
-            if not (counts or named):
+    def _write_some(self) -> None:
+        most = LEAST_TRANSACTIONS + self._spool.waiting_bytes() // BYTES_A_TRANSACTION
+        for _ in range(min(most, MOST_TRANSACTIONS)):
+            name = next(iter(self._spool.batches()), None) or self._make_batch()
+            if name is None or not self._write_part(name):
                 return
-            try:
-                if named:
-                    with self._runtime.snapshot() as session:
-                        counts += self._resolved(session, named)
-                    named.clear()
-                while keys := heapq.nsmallest(WRITTEN_AT_ONCE, counts):
-                    self._write({key: counts[key] for key in keys})
-                    for key in keys:
-                        del counts[key]
-            except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-                log.warning("use counts wait for the database: %s", type(error).__name__)
-                with self._lock:
-                    self._waiting.update(counts)
-                    self._named.update(named)
-                    self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
-                    self._schedule()
-            else:
-                self._pause = FLUSH_SECONDS
+
+    def _make_batch(self) -> str | None:
+        """Make a batch of files that wait; None: there are none."""
+        names, counted = self._spool.read(self._spool.waiting())
+        if not names:
+            return None
+        groups = list(counted)
+        with self._runtime.snapshot() as session:
+            rows = _rows(session, groups, counted)
+        return self._spool.batch(names, groups, rows)
+
+    def _write_part(self, name: str) -> bool:
+        """Write the next part of a batch; False: not now."""
+        with self._runtime.snapshot() as session:
+            written = store.written_of(session, name)
+        part = self._spool.part(name, written, WRITTEN_AT_ONCE)
+        if part is not None:
+            with self._runtime.unit_of_work(SYSTEM) as uow:
+                if not store.may_write(uow.session):
+                    return False
+                store.add_counts(uow.session, part.groups, part.rows)
+                store.note_written(uow.session, name, part.end)
+                uow.commit()
+        if part is None or part.is_last:
+            self._spool.drop(name)
+            with self._runtime.unit_of_work(SYSTEM) as uow:
+                store.forget_batch(uow.session, name)
+                uow.commit()
+        return True
+
+    def _clear_old(self) -> None:
+        today = self._runtime.clock().astimezone(self._zone).date()
+        if self._cleared_on != today:
+            with self._runtime.unit_of_work(SYSTEM) as uow:
+                store.delete_before(uow.session, add_months(today, -KEPT_MONTHS))
+                uow.commit()
+            self._cleared_on = today
 
     @staticmethod
     def of_subject(session: Session, subject_id: str) -> list[Use]:
@@ -203,56 +224,71 @@ class UseCounter:
         }
 
     def erase(self, uow: UnitOfWork, subject_id: str) -> None:
-        """Delete the person's counts. Joins the caller's transaction. Source: GDPR Art. 17(1)."""
-        with self._lock:
-            for key in [key for key in self._waiting if key[0] == subject_id]:
-                del self._waiting[key]
+        """Delete the person's counts. Joins the caller's transaction. Source: GDPR Art. 17(1).
+
+        What is on its way is dropped when its turn comes: the person is erased by then.
+        """
+        store.wait_for_writers(uow.session)
         store.delete_of(uow.session, subject_id)
 
-    def _turn_day(self, instant: int) -> None:
-        at = EPOCH + timedelta(microseconds=instant)
-        day = at.astimezone(self._zone).date()
+    def _taken(self) -> Iterator[tuple[Group, list[str]]]:
+        """Yield what was counted, some at a time, so that who answers need not wait for all."""
+        with self._lock:
+            groups = list(self._counted.items())
+        yesterday = self._day_before()
+        for group, counted in groups:
+            while some := [counted.popleft() for _ in range(min(len(counted), TAKEN_AT_ONCE))]:
+                yield group, some
+            if group[2] < yesterday:  # nobody adds to it any more
+                with self._lock:
+                    del self._counted[group]
+
+    def _day_before(self) -> str:
+        """Return the day before the present one, which nobody counts for any more."""
+        day = self._day[0]
+        return (date.fromisoformat(day) - timedelta(days=1)).isoformat() if day else ""
+
+    def _turn_day(self, instant: int) -> str:
+        """Return the day of an instant, and remember it."""
+        day = (EPOCH + timedelta(microseconds=instant)).astimezone(self._zone).date()
         begins = datetime.combine(day, time.min, self._zone)
         ends = datetime.combine(day + timedelta(days=1), time.min, self._zone)
-        self._day, self._day_begins, self._day_ends = day, micros(begins), micros(ends)
-
-    @staticmethod
-    def _resolved(session: Session, named: Mapping[NamedKey, int]) -> Counter[store.Key]:
-        """Return counts under the subjects that the pseudonyms name; of nobody, none."""
-        values: dict[str, set[str]] = {}
-        for domain, pseudonym, *_rest in named:
-            values.setdefault(domain, set()).add(pseudonym)
-        subjects = {
-            domain: subjects_for(session, domain, sorted(of_domain))
-            for domain, of_domain in values.items()
-        }
-        counts: Counter[store.Key] = Counter()
-        for (domain, pseudonym, purpose, day, outcome), count in named.items():
-            subject_id = subjects[domain].get(pseudonym)
-            if subject_id is not None:
-                counts[subject_id, domain, purpose, day, outcome] += count
-        return counts
+        self._day = day.isoformat(), micros(begins), micros(ends)
+        return self._day[0]
 
     def _schedule(self) -> None:
-        """Have the counts written soon; the caller holds the lock."""
-        if self._timer is None:
-            self._timer = threading.Timer(self._pause, self.flush)
-            self._timer.daemon = True
-            self._timer.start()
+        """Have the counts put into a file soon."""
+        with self._lock:
+            if self._timer is None:
+                self._timer = threading.Timer(self._pause, self.flush)
+                self._timer.daemon = True
+                self._timer.start()
 
-    def _write(self, counts: Mapping[store.Key, int]) -> None:
-        with self._runtime.unit_of_work(SYSTEM) as uow:
-            held, busy = store.hold_living(uow.session, {key[0] for key in counts})
-            written = {key: count for key, count in counts.items() if key[0] in held}
-            if written:
-                store.add_counts(uow.session, written)
-            today = uow.now.astimezone(self._zone).date()
-            if self._cleared_on != today:
-                store.delete_before(uow.session, add_months(today, -KEPT_MONTHS))
-            uow.commit()
-        self._cleared_on = today
-        later = {key: count for key, count in counts.items() if key[0] in busy}
-        if later:
-            with self._lock:
-                self._waiting.update(later)
-                self._schedule()
+
+def _rows(
+    session: Session, groups: Sequence[Group], counted: Mapping[Group, Mapping[str, int]]
+) -> list[Row]:
+    """Return counts under the subjects whom they are about, in the order of the table.
+
+    Of pseudonyms that name nobody there are none.
+    """
+    values: dict[str, set[str]] = {}
+    for domain, *_rest in groups:
+        values[domain] = set()
+    for group in groups:
+        values[group[0]].update(whom for whom in counted[group] if _is_pseudonym(whom))
+    subjects = {domain: store.subjects_named(session, domain, of) for domain, of in values.items()}
+    found: dict[tuple[str, int], int] = {}
+    for place, group in enumerate(groups):
+        named = subjects[group[0]]
+        for whom, count in counted[group].items():
+            subject_id = named.get(whom) if _is_pseudonym(whom) else whom
+            if subject_id is not None:
+                key = subject_id, place
+                found[key] = found.get(key, 0) + count
+    return [(*key, found[key]) for key in sorted(found)]
+
+
+def _is_pseudonym(whom: str) -> bool:
+    """Tell a pseudonym, whose parts an underscore divides, from a subject id, which is hexadecimal."""
+    return "_" in whom

@@ -12,10 +12,7 @@ from typing import ClassVar
 
 from policies.vocabulary import ConsentAction, ConsentChannel, EventTag, RetentionClass
 from privacy.events import Event
-
-#: What a spreadsheet takes for the beginning of a formula. Source: OWASP, CSV Injection.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-_GUARD = "'"
+from privacy.spreadsheets import guard_cell
 
 #: Spreadsheets take a CSV for the machine's own encoding unless it begins with this.
 CSV_BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
@@ -73,20 +70,6 @@ class Filters:
             "person": self.person,
         }
         return {name: value for name, value in values.items() if value}
-
-
-def guard_cell(text: str) -> str:
-    """A cell that no spreadsheet runs: an apostrophe stands before what would be a formula.
-
-    It also stands before a text that begins with one, so that exactly one can always be taken
-    away again (`unguard_cell`).
-    """
-    return _GUARD + text if text.startswith((*_FORMULA_STARTS, _GUARD)) else text
-
-
-def unguard_cell(text: str) -> str:
-    """The text that `guard_cell` wrote."""
-    return text.removeprefix(_GUARD)
 
 
 def csv_line(cells: Sequence[str]) -> str:

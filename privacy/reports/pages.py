@@ -14,6 +14,7 @@ from policies.errors import Conflict, InvalidInput
 from policies.register.model import Register
 from policies.vocabulary import ConsentAction, ConsentChannel, Scope
 from privacy.consent.notice_html import render_notice
+from privacy.consent.people_looks import note_look
 from privacy.consent.words import channel_words, hour_words, title_of
 from privacy.desk import DESK_SECTIONS, action_words
 from privacy.http import InvalidFields, current_actor, load, requires
@@ -71,6 +72,8 @@ def blueprint(runtime: Runtime, reports: ConsentReports, register: Register) -> 
         except InvalidFields as refusal:
             errors = [(name, gettext("Este filtro no es válido.")) for name, _ in refusal.errors]
             return show(Filters(), {}, errors, given), 422
+        if filters.person:
+            note_look(runtime, filters.person, "consents")
         return show(filters, place)
 
     @routes.post(f"{HOME}/person")
@@ -85,6 +88,7 @@ def blueprint(runtime: Runtime, reports: ConsentReports, register: Register) -> 
         except InvalidInput:
             error = ("email", gettext("No es una dirección de correo válida."))
             return show(filters, {}, [error], filters.to_query() | {"email": email}), 422
+        note_look(runtime, person, "consents")
         if person is None:
             flash(gettext("No consta nadie con esa dirección de correo."), "info")
             return redirect(_address(filters), code=303)
@@ -119,6 +123,7 @@ def blueprint(runtime: Runtime, reports: ConsentReports, register: Register) -> 
         """Show one event with the exact words and its proof."""
         with runtime.snapshot() as session:
             found = reports.detail(session, event_id)
+        note_look(runtime, found.event.subject_id, "consent")
         return render_template(
             "reports/consent.html",
             desk_sections=DESK_SECTIONS,

@@ -17,6 +17,7 @@ from policies.deadlines import days_left
 from policies.errors import InvalidInput
 from policies.register.model import Register
 from policies.vocabulary import Right, RightsState, Scope
+from privacy.consent.people_looks import note_look
 from privacy.desk import DESK_SECTIONS
 from privacy.http import current_actor, requires
 from privacy.languages import page_language
@@ -117,6 +118,7 @@ def blueprint(
             profile = (
                 subjects.profile(reading, found.subject_id) if found.subject_id and here else {}
             )
+        note_look(runtime, found.subject_id, "request", request_id=request_id)
         wrong = {name: words.fault_words(name) for name, _ in (error.errors if error else ())}
         language = page_language()
         return _page(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, cast
 
 from flask import (
     Blueprint,
@@ -23,6 +24,7 @@ from policies.assurance import Action
 from policies.errors import InvalidInput, NotFound, TooManyAttempts
 from policies.register.model import Register
 from policies.vocabulary import Right, Scope
+from privacy.consent.attachments import Content
 from privacy.consent.notice_html import render_notice
 from privacy.events import Json
 from privacy.http import current_actor, requires
@@ -48,6 +50,8 @@ PENDING = "rights_pending"
 GRANTS = "rights_grants"
 ERASED = "rights_erased"
 MAX_GRANTS = 5
+#: So much of a file is written to the network at once, at least.
+WRITTEN_AT_ONCE: Final = 64 * 1024
 ANY_OTHER_RIGHT = ",".join(f'"{right.value}"' for right in Right if right is not Right.ERASURE)
 
 Errors = Sequence[tuple[str, str]]
@@ -245,12 +249,31 @@ def _authority(register: Register) -> dict[str, str]:
 
 
 def _file(data: Mapping[str, Json], name: str) -> Response:
-    response = current_app.response_class(
-        current_app.json.dumps(data, ensure_ascii=False, indent=2, sort_keys=False),
-        mimetype="application/json",
-    )
+    encoder = json.JSONEncoder(ensure_ascii=False, indent=2, default=_written)
+    body = _gathered(encoder.iterencode(data))
+    response = current_app.response_class(body, mimetype="application/json")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _gathered(pieces: Iterable[str]) -> Iterator[bytes]:
+    """The same bytes in pieces that are worth a write to the network."""
+    waiting: list[str] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= WRITTEN_AT_ONCE:
+            yield "".join(waiting).encode()
+            waiting, size = [], 0
+    yield "".join(waiting).encode()
+
+
+def _written(value: object) -> str | None:
+    """The content of an attached file, opened now."""
+    if isinstance(value, Content):
+        return value.base64()
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def _granted(proved: RightsRequest) -> BaseResponse:

@@ -12,15 +12,21 @@ from flask_babel import format_datetime, gettext, ngettext
 
 from policies.vocabulary import (
     Attribute,
+    ConsentAction,
     ConsentChannel,
     EventTag,
     RetentionClass,
     Right,
     RightsState,
     Role,
+    SaidBy,
 )
 from privacy.collection import words as collection_words
-from privacy.consent.words import channel_words
+from privacy.consent import people_words
+from privacy.consent.attachment_model import EXTENSIONS
+from privacy.consent.guardian_model import Relation
+from privacy.consent.words import channel_words, said_words
+from privacy.desk import action_words
 from privacy.languages import LANGUAGES, page_language
 from privacy.rights.model import MAX_MESSAGE_LENGTH
 from privacy.subjects.model import MAX_VALUE_LENGTH
@@ -176,11 +182,18 @@ def data_value(value: object, key: str = "") -> str:
 
 def _codes() -> Mapping[str, Mapping[str, str]]:
     return {
-        "action": {
-            "given": gettext("Aceptado"),
-            "refused": gettext("Rechazado"),
-            "withdrawn": gettext("Retirado"),
+        "action": {each.value: action_words(each) for each in ConsentAction},
+        "relation": {each.value: people_words.relation(each) for each in Relation},
+        "end": {
+            "birthday": gettext("Cumplió la edad"),
+            "desk": gettext("La terminó la empresa"),
+            "guardian": gettext("La dejó la persona adulta"),
+            "erased": gettext("Se borraron los datos"),
+            "taken-back": gettext("La invitación se retiró"),
+            "expired": gettext("La invitación caducó"),
         },
+        "said_by": {each.value: said_words(each) for each in SaidBy},
+        "media_type": {each: people_words.media(each) for each in EXTENSIONS},
         "outcome": {"permit": gettext("Se le dijo que sí"), "deny": gettext("Se le dijo que no")},
         "result": {"succeeded": gettext("Entraste"), "failed": gettext("No se pudo entrar")},
         "right": {each.value: right_name(each) for each in Right},
@@ -228,6 +241,26 @@ def _roles() -> Mapping[str, str]:
 def _labels() -> Mapping[str, str]:
     return {
         "profile": gettext("Tu perfil"),
+        "identities": gettext("Cuentas de otros sitios con las que entras"),
+        "provider": gettext("De qué sitio"),
+        "linked_at": gettext("Enlazada"),
+        "access_requests": gettext("Qué consentimientos te han pedido las aplicaciones"),
+        "answered_at": gettext("Cuándo respondiste"),
+        "given": gettext("Aceptaste"),
+        "never_again": gettext("Pediste que no te lo pregunten más"),
+        "phones": gettext("Teléfonos"),
+        "passkeys": gettext("Llaves de acceso"),
+        "synced": gettext("Se copia entre tus aparatos"),
+        "suspended_at": gettext("Suspendida"),
+        "devices": gettext("Dispositivos"),
+        "first_seen_at": gettext("Primera vez"),
+        "trusted_until": gettext("De confianza hasta"),
+        "risk_assessments": gettext("Qué valoramos cuando entraste"),
+        "completed": gettext("Terminaste de entrar"),
+        "said_by": gettext("Quién lo dijo"),
+        "follows": gettext("Sigue a la prueba"),
+        "carries": gettext("Continúa la prueba"),
+        "attachment": gettext("Huella del fichero adjunto"),
         "account": gettext("Tu cuenta"),
         "consents": gettext("Tus consentimientos"),
         "decisions": gettext("Quién ha preguntado si podía usar tus datos"),
@@ -303,6 +336,12 @@ def _labels() -> Mapping[str, str]:
         "guardianships": gettext("Quién decide por quién"),
         "guardians": gettext("Quién decide por ti"),
         "children": gettext("Por quién decides tú"),
+        "guardian_proofs": gettext("Documentos que ha mostrado quien decide por ti"),
+        "facts": gettext("Lo que hemos anotado de ti"),
+        "noted": gettext("Anotaciones"),
+        "what": gettext("Qué"),
+        "until": gettext("Hasta"),
+        "recorded_at": gettext("Anotado"),
         "relation": gettext("Relación"),
         "invited": gettext("Dirección invitada"),
         "invited_at": gettext("Invitación"),

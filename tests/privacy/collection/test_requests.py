@@ -198,7 +198,7 @@ class TestOnOneDatabase:
         assert fields(world, made)["given_name"]["value"] == "Ana"
         withdraw(world, ana)
         assert "value" not in fields(world, made)["given_name"]
-        world.placet.uses.flush()
+        world.count_uses()
         with world.placet.runtime.snapshot() as session:
             uses = world.placet.uses.of_subject(session, ana.subject_id)
         assert {use.outcome.value for use in uses} == {"permit", "deny"}  # the person sees both

@@ -15,6 +15,9 @@ from policies.vocabulary import ConsentAction, ConsentChannel, DecisionReason, S
 from privacy.actor import SYSTEM, Actor
 from privacy.collection.housekeeping import Housekeeping
 from privacy.decisions.access_request_model import KEPT, AccessAnswered, AccessRequested
+from privacy.subjects.store import SubjectRow
+from privacy.unit_of_work import UnitOfWork
+from tests.privacy.test_unit_of_work import SomethingHappened
 from tests.support.cast import (
     Person,
     application,
@@ -193,6 +196,70 @@ def test_only_that_very_person_is_shown_the_question_while_it_is_open(
         assert len(collected(session, ana.subject_id)["access_requests"]) == 1  # type: ignore[arg-type]
     assert Housekeeping(world.placet.runtime, world.placet.access_requests).run_due() == 1
     assert world.client.get(path).status_code == 404
+
+
+@SQLITE
+def test_why_nobody_is_asked_is_not_told_to_the_application(
+    world: World, shop: Actor, ana: Person
+) -> None:
+    """That somebody is a child, or wants to be left alone, is no application's business."""
+    child, given, silent = (
+        introduce(world, f"{name}@example.com", domain=shop.domain)
+        for name in ("child", "given", "silent")
+    )
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        row = uow.session.get_one(SubjectRow, child.subject_id)
+        row.minor_until = NOON + timedelta(days=800)
+        uow.touch(child.subject_id)
+        uow.record(SomethingHappened())
+        uow.commit()
+    give(world, given)
+    signed_in_as(world, silent)
+    submit(world.client, page_of(asked(world, shop, silent)), {"answer": "never"})
+    world.clock.advance(days=400)
+    assert "access_request" in decision(world, shop, silent)["context"]
+    refused = [asked(world, shop, each).get_json() for each in (child, given, silent)]
+    assert refused[0]["type"] == "/problems/not-requestable"
+    assert refused[0] == refused[1] == refused[2]
+
+
+@SQLITE
+def test_a_form_that_is_sent_twice_shows_what_became_of_the_first(
+    world: World, shop: Actor, ana: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = page_of(asked(world, shop, ana, return_to=f"{SHOP}/back"))
+    requests = world.placet.access_requests
+    once = requests.answer
+
+    def after_the_other_tab(uow: UnitOfWork, *which: Any, **said: Any) -> Any:
+        once(uow, *which, **said)
+        return once(uow, *which, **said)
+
+    monkeypatch.setattr(requests, "answer", after_the_other_tab)
+    answered = submit(world.client, path, {"answer": "no"})
+    assert (answered.status_code, answered.location) == (303, f"{path}?done=1")
+    assert said(world, ana) == [ConsentAction.REQUESTED, ConsentAction.REFUSED]
+    assert world.client.get(answered.location).headers["Refresh"].endswith("/back?status=refused")
+
+
+@SQLITE
+def test_nobody_is_sent_where_the_application_is_no_longer(
+    world: World, shop: Actor, ana: Person
+) -> None:
+    path = page_of(asked(world, shop, ana, return_to=f"{SHOP}/back"))
+    submit(world.client, path, {"answer": "no"})
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        moved = ClientSettings(
+            name="La tienda",
+            redirect_uris=["https://new.example/callback"],
+            scopes=["openid", "decisions:evaluate"],
+            purposes=frozenset(PURPOSES),
+        )
+        world.placet.clients.change(uow, shop.client_id or "", moved)
+    shown = world.client.get(f"{path}?done=1")
+    assert shown.status_code == 200
+    assert "Refresh" not in shown.headers
+    assert SHOP not in shown.text
 
 
 @SQLITE

@@ -1,22 +1,36 @@
 """One question, many at once and searches agree about everybody, on both databases."""
 
+import itertools
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from policies.decision import Obligation
 from policies.vocabulary import ConsentAction, ConsentChannel, SaidBy
 from privacy.actor import SYSTEM
 from privacy.database import UtcDateTime
+from privacy.decisions.encoding import Forms
+from privacy.decisions.facts import MOST_FORMS
+from privacy.decisions.instants import micros
 from privacy.decisions.model import APPLICATION, PERSON, Question, Semantic
+from privacy.decisions.plain import PlainAnswers
+from privacy.decisions.reader import Reader
+from privacy.decisions.search import LOOKED_AT, PeopleSearch
 from privacy.decisions.service import Decisions
+from privacy.decisions.shortcut import ways_of
+from privacy.prepared import Connections
 from tests.support.cast import Person, application, introduce
 from tests.support.tampering import behind_our_back
-from tests.support.world import NOON, World
+from tests.support.world import NOON, World, make_world
 
 UNITS = ("newsletter", "recommendations", "offers.email", "loyalty")
 SHOP = application(purposes=frozenset(UNITS))
@@ -34,9 +48,13 @@ STATES = st.fixed_dictionaries(
         "said_by": st.sampled_from([SaidBy.PERSON.value] * 3 + [SaidBy.GUARDIAN.value]),
     }
 )
+NOTHING_NOTABLE = dict.fromkeys(
+    ("restricted_at", "blocked_at", "deceased_at", "erased_at", "minor_until")
+)
 PEOPLE = st.fixed_dictionaries(
     {
-        "subject": st.fixed_dictionaries(
+        "subject": st.just(NOTHING_NOTABLE)
+        | st.fixed_dictionaries(
             {
                 "restricted_at": st.sampled_from([None, None, None, EARLIER]),
                 "blocked_at": st.sampled_from([None, None, None, EARLIER]),
@@ -45,18 +63,36 @@ PEOPLE = st.fixed_dictionaries(
                 "minor_until": INSTANTS,
             }
         ),
-        "verified": st.booleans(),
+        "verified": st.sampled_from([True, True, True, False]),
         "states": st.dictionaries(st.sampled_from(UNITS), STATES),
         "objected": st.sets(st.sampled_from(UNITS), max_size=1),
+        "suppressed": st.sampled_from([None, None, None, "newsletter", "offers.email", "*"]),
+        "excluded": st.sampled_from([False, False, False, True]),
         "merged": st.sampled_from([False, False, False, True]),
     }
 )
 WORLDS = st.lists(PEOPLE, min_size=6, max_size=6)
+Permits = dict[tuple[str, str], tuple[Obligation, ...]]
+"""(pseudonym, unit) -> the duties that go with the permit."""
 
 
-def test_single_batch_and_search_answers_agree(
-    world: World, database_url: str, database_kind: str
-) -> None:
+@pytest.fixture
+def world(database_url: str, instance: Path, register_folder: Path) -> World:
+    """A shop with a duty on one purpose, and a machine that decides alone for another."""
+    file = register_folder / "purposes.toml"
+    purposes = file.read_text()
+    for notice, more in (
+        ("recommendations", "explicit = true\nsolely_automated = true"),
+        ("offers", 'obligations = [{ type = "keep-until" }]'),
+    ):
+        line = f'notice = "{notice}"\n'
+        assert purposes.count(line) == 1
+        purposes = purposes.replace(line, f"{line}{more}\n")
+    file.write_text(purposes)
+    return make_world(database_url, instance, PLACET_REGISTER=str(register_folder))
+
+
+def test_single_batch_search_and_read_answers_agree(world: World, database_url: str) -> None:
     """People are written behind our back, in states that no use case of ours would leave."""
     known = [introduce(world, f"p{number}@example.com") for number in range(6)]
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
@@ -67,7 +103,14 @@ def test_single_batch_and_search_answers_agree(
     with behind_our_back(database_url) as connection:
         entry_id = connection.scalar(sa.text("SELECT entry_id FROM objection"))
         connection.execute(sa.text("DELETE FROM suppression"))
-    answered = Counter[bool]()
+        connection.execute(_LIST, {"entry_id": entry_id, "at": EARLIER})
+    placet, connections = world.placet, Connections(world.placet.runtime.database.engine)
+    searches = [
+        PeopleSearch(connections, placet.decisions.rules, placet.uses, looked_at=looked_at)
+        for looked_at in (LOOKED_AT, 2)
+    ]
+    answered, plainly = Counter[bool](), Counter[bool]()
+    plain = _PlainWay(world)
 
     @settings(
         max_examples=10,
@@ -85,16 +128,102 @@ def test_single_batch_and_search_answers_agree(
         with world.placet.runtime.snapshot() as session:
             permits = _permitted(world.placet.decisions, session, values)
             answered.update((value, unit) in permits for value in values for unit in UNITS)
-            _search_agrees(
-                world.placet.decisions,
-                session,
-                permits,
-                values,
-                {known[number].pseudonym for number in aliases},
-            )
+            plainly.update(plain.agrees(session, values))
+            _action_search_agrees(world.placet.decisions, session, permits, values)
+        names_once = {known[number].pseudonym for number in aliases}
+        for each in searches:
+            _search_agrees(each, permits, values, names_once)
 
     agree()
     assert min(answered[True], answered[False]) > 20, answered
+    assert min(plainly[True], plainly[False]) > 10, plainly
+
+
+_YEAR_AGO = NOON.replace(year=NOON.year - 1)  # what was refused then has rested
+_LATER = timedelta(microseconds=1)
+_GIVEN: dict[str, Any] = {
+    "action": "given",
+    "at": _YEAR_AGO,
+    "notice_version": 1,
+    "expires_at": NOON + _LATER,
+    "explicit": True,
+    "said_by": SaidBy.PERSON.value,
+}
+_OTHERWISE: tuple[dict[str, Any], ...] = (
+    {"action": "renewed"},
+    {"action": "revoked"},
+    {"at": NOON},
+    {"at": NOON + _LATER},
+    {"at": _YEAR_AGO + _LATER},
+    {"notice_version": 0},
+    {"expires_at": NOON},
+    {"expires_at": None},
+    {"explicit": False},
+    {"said_by": SaidBy.GUARDIAN.value},
+    {"said_by": SaidBy.CLOCK.value},
+)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_who_differs_in_one_mark_of_the_last_word_is_decided_about(
+    world: World, database_url: str
+) -> None:
+    ana, plain = introduce(world), _PlainWay(world)
+    row = {"subject_id": ana.subject_id, "event_id": "0" * 32, "channel": "web"}
+    permitted = Counter[tuple[str, bool]]()
+    for action, other in itertools.product(("given", "refused"), _OTHERWISE):
+        for word in (_GIVEN | {"action": action}, _GIVEN | {"action": action} | other):
+            with behind_our_back(database_url) as connection:
+                connection.execute(sa.text("DELETE FROM consent_state"))
+                for unit in UNITS:
+                    _insert(connection, "consent_state", row | word | {"purpose": unit})
+            with world.placet.runtime.snapshot() as session:
+                for unit in UNITS:
+                    told = plain.agrees(session, [ana.pseudonym], (unit,))
+                    permitted.update((unit, each) for each in told)
+    assert permitted["recommendations", True] == 16
+    assert permitted["recommendations", False] == 26
+    assert not permitted["offers.email", True]  # a duty may name a day that depends on the consent
+    assert not permitted["offers.email", False]
+
+
+@dataclass
+class _PlainWay:
+    """What is told of plain people from some marks of theirs, beside what is decided of each."""
+
+    world: World
+
+    def __post_init__(self) -> None:
+        placet = self.world.placet
+        reader = Reader(Connections(placet.runtime.database.engine))
+        self.render = ways_of(
+            self.world.app,
+            runtime=placet.runtime,
+            reader=reader,
+            caller=lambda _authorization, _now: SHOP,
+            decisions=placet.decisions,
+            uses=placet.uses,
+            base_url=placet.settings.base_url,
+            table=None,
+        ).render
+        self.plain = PlainAnswers(reader, placet.decisions, Forms(self.render, MOST_FORMS))
+
+    def agrees(
+        self, session: Session, values: list[str], units: Sequence[str] = UNITS
+    ) -> Iterator[bool]:
+        """Yield what each told answer is; it is the decided one to the byte, alone or among many."""
+        decisions, instant = self.world.placet.decisions, micros(NOON)
+        write = self.plain.writer("shop", instant)
+        pairs = [(value, unit) for value in values for unit in units]
+        for pair, told in zip(pairs, self.plain.tell(SHOP, pairs, NOON), strict=True):
+            assert self.plain.tell(SHOP, [pair], NOON) == [told]
+            if told is None:
+                continue
+            question = Question(APPLICATION, "shop", pair[1], PERSON, pair[0])
+            answer = decisions.evaluate(session, SHOP, question, NOON)
+            assert write(told) == self.render(answer, NOON)
+            assert told[1] == answer.subject_id
+            yield answer.decision.permit
 
 
 def _without_chains(people: list[dict[str, Any]]) -> list[int]:
@@ -107,7 +236,7 @@ def _without_chains(people: list[dict[str, Any]]) -> list[int]:
     return aliases
 
 
-def _permitted(decisions: Decisions, session: Session, values: list[str]) -> set[tuple[str, str]]:
+def _permitted(decisions: Decisions, session: Session, values: list[str]) -> Permits:
     """Who is permitted what, one by one; with that, batches of every semantic say the same."""
     questions = [
         Question(APPLICATION, "shop", unit, PERSON, value) for value in values for unit in UNITS
@@ -118,33 +247,38 @@ def _permitted(decisions: Decisions, session: Session, values: list[str]) -> set
         assert some == singly[: len(some)]
         assert semantic is not Semantic.EXECUTE_ALL or len(some) == len(questions)
     return {
-        (question.resource_id, question.action)
+        (question.resource_id, question.action): answer.decision.obligations
         for question, answer in zip(questions, singly, strict=True)
         if answer.decision.permit
     }
 
 
-def _search_agrees(
-    decisions: Decisions,
-    session: Session,
-    permits: set[tuple[str, str]],
-    values: list[str],
-    aliases: set[str],
+def _action_search_agrees(
+    decisions: Decisions, session: Session, permits: Permits, values: list[str]
 ) -> None:
     for value in values:
         found = decisions.actions(session, SHOP, value, NOON)
         assert [each.name for each in found] == [u for u in UNITS if (value, u) in permits]
+
+
+def _search_agrees(
+    search: PeopleSearch, permits: Permits, values: list[str], aliases: set[str]
+) -> None:
     for unit in UNITS:
-        listed, after = list[str](), ""
+        listed, after, pages = dict[str, tuple[Obligation, ...]](), "", 0
         while True:
-            page = decisions.people(session, SHOP, unit, NOON, after=after, limit=2)
+            page = search.page(SHOP, unit, NOON, after=after, limit=2)
             assert len(page.people) <= 2
-            listed += [each.name for each in page.people]
+            assert not listed.keys() & page.people.keys()
+            listed |= page.people
+            pages += 1
             if page.last is None:
                 break
             after = page.last
+        assert pages <= len(values)
         # An alias still answers, but a search names each person once.
-        assert listed == sorted(v for v, of in permits if of == unit and v not in aliases)
+        expected = sorted(v for v, of in permits if of == unit and v not in aliases)
+        assert list(listed.items()) == [(each, permits[each, unit]) for each in expected]
 
 
 def _write(
@@ -153,7 +287,7 @@ def _write(
     people: list[dict[str, Any]],
     entry_id: str | None,
 ) -> None:
-    for table in ("objection", "consent_state"):
+    for table in ("objection", "consent_state", "suppression", "exclusion"):
         connection.execute(sa.text(f"DELETE FROM {table}"))
     for number, (each, how) in enumerate(zip(known, people, strict=True)):
         survivor = known[number - 1].subject_id if how["merged"] else None
@@ -167,6 +301,29 @@ def _write(
         for unit in how["objected"]:
             row = {"subject_id": each.subject_id, "purpose": unit, "entry_id": str(entry_id)}
             _insert(connection, "objection", row | {"since": EARLIER})
+        of_person = {"subject_id": each.subject_id, "entry_id": entry_id, "since": EARLIER}
+        if how["suppressed"]:
+            connection.execute(_SUPPRESS, of_person | {"purpose": how["suppressed"]})
+        if how["excluded"]:
+            connection.execute(_EXCLUDE, of_person)
+
+
+_OF_ADDRESSES = (
+    " SELECT kind, index_version, blind_index, {more} FROM subject_identifier"
+    " WHERE subject_id = :subject_id"
+)
+_SUPPRESS = sa.text(
+    "INSERT INTO suppression (kind, index_version, blind_index, purpose, since, entry_id)"
+    + _OF_ADDRESSES.format(more=":purpose, :since, :entry_id")
+).bindparams(sa.bindparam("since", type_=UtcDateTime), sa.bindparam("purpose", type_=sa.String))
+_EXCLUDE = sa.text(
+    "INSERT INTO exclusion (kind, index_version, blind_index, import_id)"
+    + _OF_ADDRESSES.format(more="'import'")
+)
+_LIST = sa.text(
+    "INSERT INTO exclusion_list (name, in_force, imported_at, addresses, entry_id)"
+    " VALUES ('robinson', 'import', :at, 1, :entry_id)"
+).bindparams(sa.bindparam("at", type_=UtcDateTime))
 
 
 def _bound(statement: str, names: list[str]) -> sa.TextClause:

@@ -280,7 +280,7 @@ def test_a_batch_stops_where_its_semantic_says(world: World, ana: Person, bruno:
     for semantic, answers in expected.items():
         options = {"options": {"evaluations_semantic": semantic}}
         assert decisions(world, asked | options) == answers
-    world.placet.uses.flush()
+    world.count_uses()
     with world.placet.runtime.snapshot() as session:
         used = world.placet.uses.of_subject(session, ana.subject_id)
     counted = {use.purpose: use.count for use in used}

@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from policies.vocabulary import ConsentChannel
 from privacy.actor import SYSTEM
 from privacy.database import UntouchedChange
+from privacy.decisions import preload
+from privacy.decisions.instants import micros
 from privacy.subjects.store import SubjectRow
 from privacy.unit_of_work import UnitOfWork
 from tests.privacy.decisions.ways import EVALUATION, Way, shortcut
 from tests.privacy.test_unit_of_work import SomethingHappened
 from tests.support.cast import Person, application, give, introduce, withdraw
+from tests.support.processes import wait_until
+from tests.support.tampering import behind_our_back
 from tests.support.world import World, make_world
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -131,21 +136,26 @@ def test_while_a_withdrawal_is_under_way_nothing_is_kept(
     assert reads(reader) == before + 3
 
 
+@pytest.mark.parametrize("read", ["see_plain", "see"])
 def test_a_snapshot_from_before_the_withdrawal_is_not_kept_after_it(
-    writer: World, reader: Way, ana: Person
+    writer: World, reader: Way, ana: Person, database_url: str, read: str
 ) -> None:
     """The slowest reader: it read, then slept while somebody withdrew."""
     assert reader.reader is not None
-    inner = reader.reader.inner.see
+    if read == "see":  # whoever was a minor once is read whole
+        with behind_our_back(database_url) as connection:
+            connection.execute(sa.text("UPDATE subject SET minor_until = '2020-01-01 00:00:00'"))
+    inner = getattr(reader.reader, read)
 
     def slow(*asked: Any) -> Any:
         seen = inner(*asked)
+        assert seen
         withdraw(writer, ana)
         return seen
 
-    reader.reader.inner.see = slow  # type: ignore[method-assign,assignment]  # the barrier
+    setattr(reader.reader, read, slow)  # the barrier
     assert permits(reader, ana)  # it was asked before the withdrawal
-    reader.reader.inner.see = inner  # type: ignore[method-assign]
+    setattr(reader.reader, read, inner)
     assert not permits(reader, ana)
 
 
@@ -247,6 +257,32 @@ def test_whoever_is_loaded_beforehand_is_answered_without_a_read_and_as_freshly(
     withdraw(world, ana)
     assert not permits(reader, ana)
     assert reads(reader) == loaded + 1
+
+
+def test_everybody_is_loaded_again_after_a_change_of_everyone(
+    world: World, ana: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preload, "LOOK_SECONDS", 0.01)
+    reader = shortcut(world, application(), remembers=True)
+    assert reader.preload is not None
+    reader.preload.start()
+    try:
+        for _ in range(2):
+            wait_until(lambda: _is_remembered(world, reader, ana), "Ana is remembered", seconds=10)
+            with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+                uow.touch_everyone()
+                uow.commit()
+    finally:
+        reader.preload.stop()
+    give(world, ana)
+    assert permits(reader, ana)
+
+
+def _is_remembered(world: World, reader: Way, person: Person) -> bool:
+    """Look without asking, which would make it remembered."""
+    assert reader.preload is not None
+    table, now = reader.preload._table, micros(world.clock.now)
+    return table.find("shop", person.pseudonym, "newsletter", now) is not None
 
 
 def test_loading_beforehand_ends_where_the_table_is_full(world: World, ana: Person) -> None:

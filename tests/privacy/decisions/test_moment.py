@@ -88,7 +88,7 @@ def test_what_cannot_be_looked_up_is_said_beside_its_field(
     assert page.status_code == status
     [name] = wrong
     assert f'href="#{name}"' in page.text
-    assert look_ups(world) == 0
+    assert look_ups(world) == (status == 404)  # that nobody was found is kept, and not whom
 
 
 def test_the_command_says_the_same_as_json(story: World, ana: Person) -> None:

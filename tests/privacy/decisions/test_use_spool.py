@@ -1,26 +1,26 @@
 """Counts on their way through files: none lost, none counted twice, whoever is killed when."""
 
-from collections import Counter
 from datetime import date
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from privacy.actor import SYSTEM
-from privacy.decisions import store
-from privacy.decisions.instants import micros
+from privacy.decisions import store, use_spool, uses
 from privacy.decisions.model import Outcome, Use
-from privacy.decisions.use_spool import MOST_IN_FILE, UseSpool
-from privacy.decisions.uses import UseCounter
-from tests.support.cast import Person
+from privacy.decisions.use_spool import UseSpool
+from tests.support.cast import Person, introduce
 from tests.support.world import World
 
-pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 DAY = date(2026, 3, 3)
+GROUP = ("shop", "newsletter", DAY.isoformat(), Outcome.PERMIT.value)
+only_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
 def spool(world: World) -> UseSpool:
-    return UseSpool(world.placet.settings.instance / "uses", world.ids)
+    return UseSpool(world.placet.settings.instance / "uses")
 
 
 def _uses(world: World, person: Person) -> list[Use]:
@@ -28,69 +28,142 @@ def _uses(world: World, person: Person) -> list[Use]:
         return world.placet.uses.of_subject(session, person.subject_id)
 
 
-def test_what_a_decision_worker_counts_is_written_by_the_worker(
+def _files(world: World) -> dict[str, bytes]:
+    """The files that wait, under their names."""
+    folder = world.placet.settings.instance / "uses"
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "taken"}
+
+
+def _bring_back(world: World, files: dict[str, bytes]) -> None:
+    folder: Path = world.placet.settings.instance / "uses"
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def test_counts_of_several_files_are_written_together(
     world: World, ana: Person, spool: UseSpool
 ) -> None:
-    counting = UseCounter(world.placet.runtime, "Europe/Madrid", spool, to_spool=True)
-    now = micros(world.clock.now)
-    told = [(ana.pseudonym, "newsletter", True), (ana.pseudonym, "newsletter", False)]
-    counting.count_named("shop", now, [*told, *told, told[0]])
-    counting.count_named("shop", now, [("d1v1_" + "A" * 32, "newsletter", True)])
-    counting.flush()
-    assert _uses(world, ana) == []
-    world.placet.uses.run_due()
+    denied = (*GROUP[:3], Outcome.DENY.value)
+    spool.put({GROUP: {ana.pseudonym: 3}, denied: {ana.pseudonym: 2}})
+    # By its subject id as well, and of whom nobody knows.
+    spool.put({GROUP: {ana.subject_id: 4, "d1v1_" + "A" * 32: 9, "f" * 32: 1}})
     world.placet.uses.run_due()
     assert _uses(world, ana) == [
-        Use("shop", "newsletter", DAY, Outcome.PERMIT, 3),
+        Use("shop", "newsletter", DAY, Outcome.PERMIT, 7),
         Use("shop", "newsletter", DAY, Outcome.DENY, 2),
     ]
-
-
-def test_a_file_that_was_written_before_the_worker_died_is_not_written_again(
-    world: World, ana: Person, spool: UseSpool
-) -> None:
-    spool.put(Counter({("shop", ana.pseudonym, "newsletter", DAY, Outcome.PERMIT): 7}))
-    [name] = spool.waiting()
-    kept = dict(spool.read(name))
+    assert _files(world) == {}
+    spool.put({GROUP: {ana.pseudonym: 1}})
     world.placet.uses.run_due()
-    spool.put(kept)
-    [again] = spool.waiting()
-    folder = world.placet.settings.instance / "uses"
-    (folder / f"{again}.json").rename(folder / f"{name}.json")  # it was never deleted
+    assert _uses(world, ana)[0].count == 8
+    with world.placet.runtime.snapshot() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(store.SpooledRow)) == 0
+
+
+@only_sqlite
+def test_a_worker_that_died_at_any_step_neither_loses_nor_doubles(
+    world: World, ana: Person, spool: UseSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uses, "WRITTEN_AT_ONCE", 1)
+    monkeypatch.setattr(uses, "LEAST_TRANSACTIONS", 1)
+    bruno = introduce(world, "bruno@example.com")
+    spool.put({GROUP: {ana.pseudonym: 7}})
+    spool.put({GROUP: {bruno.pseudonym: 5}})
+    sources = _files(world)
+    world.placet.uses.run_due()  # a batch of both, and one of its two rows
+    [batch] = spool.batches()
+    _bring_back(world, sources)  # it died before it had dropped what the batch was made of
+    kept = _files(world)
+    world.placet.uses.run_due()  # the other row; the batch is written
+    assert not spool.batches()
+    _bring_back(world, {f"{batch}.batch": kept[f"{batch}.batch"]} | sources)
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        size = len(kept[f"{batch}.batch"])
+        store.note_written(uow.session, batch, size)  # it died before it had dropped the batch
+        uow.commit()
+    for _ in range(3):
+        world.placet.uses.run_due()
+    assert [use.count for use in (*_uses(world, ana), *_uses(world, bruno))] == [7, 5]
+    assert _files(world) == {}
+
+
+@only_sqlite
+def test_a_transaction_that_fails_is_done_again_whole(
+    world: World, ana: Person, spool: UseSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.put({GROUP: {ana.pseudonym: 7}})
+
+    def die(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as dying:
+        dying.setattr(store, "note_written", die)
+        with pytest.raises(RuntimeError):
+            world.placet.uses.run_due()
+    assert _uses(world, ana) == []
     world.placet.uses.run_due()
     assert [use.count for use in _uses(world, ana)] == [7]
-    assert not spool.waiting()
 
 
-def test_the_names_of_written_files_do_not_pile_up(
+@only_sqlite
+def test_two_workers_do_not_write_the_same_files(
     world: World, ana: Person, spool: UseSpool
 ) -> None:
-    for _ in range(3):
-        spool.put(Counter({("shop", ana.pseudonym, "newsletter", DAY, Outcome.PERMIT): 1}))
+    spool.put({GROUP: {ana.pseudonym: 1}})
+    with spool.taken() as first, spool.taken() as second:
+        assert first
+        assert not second
         world.placet.uses.run_due()
-    with world.placet.runtime.snapshot() as session:
-        assert session.query(store.SpooledRow).count() == 1
-
-
-def test_many_counts_go_in_several_files(world: World, spool: UseSpool) -> None:
-    counts = {
-        ("shop", f"p{number}", "newsletter", DAY, Outcome.PERMIT): number
-        for number in range(MOST_IN_FILE + 1)
-    }
-    spool.put(counts)
-    assert len(spool.waiting()) == 2
-    read = {key: count for name in spool.waiting() for key, count in spool.read(name)}
-    assert read == counts
-    world.placet.uses.run_due()  # of nobody
-    assert not spool.waiting()
-
-
-def test_the_counts_of_an_erased_person_are_dropped(
-    world: World, ana: Person, spool: UseSpool
-) -> None:
-    spool.put(Counter({("shop", ana.pseudonym, "newsletter", DAY, Outcome.PERMIT): 1}))
-    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
-        world.placet.eraser.erase(uow, ana.subject_id)
-        uow.commit()
+        assert _uses(world, ana) == []
     world.placet.uses.run_due()
-    assert _uses(world, ana) == []
+    assert [use.count for use in _uses(world, ana)] == [1]
+
+
+@only_sqlite
+def test_what_lags_behind_is_made_into_one_batch_and_written_part_by_part(
+    world: World, ana: Person, spool: UseSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uses, "WRITTEN_AT_ONCE", 3)
+    monkeypatch.setattr(uses, "LEAST_TRANSACTIONS", 1)
+    monkeypatch.setattr(use_spool, "ENCODED_AT_ONCE", 2)
+    people = [ana, *(introduce(world, f"p{number}@example.com") for number in range(4))]
+    groups = [("shop", f"purpose{number}", DAY.isoformat(), "deny") for number in range(2)]
+    for _ in range(4):
+        spool.put({group: {person.pseudonym: 1 for person in people} for group in groups})
+    turns = 0
+    while spool.waiting() or spool.batches():
+        world.placet.uses.run_due()
+        turns += 1
+    assert turns == 4  # ten rows, three at once
+    assert [[use.count for use in _uses(world, person)] for person in people] == [[4, 4]] * 5
+
+
+@only_sqlite
+def test_a_file_that_the_disk_spoiled_keeps_no_other_waiting(
+    world: World, ana: Person, spool: UseSpool, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool.put({GROUP: {ana.pseudonym: 7}})
+    _bring_back(world, {"0-spoiled.counted": b'[["shop", "newsl'})
+    world.placet.uses.run_due()
+    assert [use.count for use in _uses(world, ana)] == [7]
+    assert "0-spoiled.counted cannot be read" in caplog.text
+    assert list(_files(world)) == ["0-spoiled.unreadable"]
+
+
+@only_sqlite
+def test_the_counts_of_an_erased_person_are_dropped(
+    world: World, ana: Person, spool: UseSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uses, "WRITTEN_AT_ONCE", 1)
+    monkeypatch.setattr(uses, "LEAST_TRANSACTIONS", 1)
+    bruno = introduce(world, "bruno@example.com")
+    spool.put({GROUP: {ana.pseudonym: 1, bruno.pseudonym: 1}})
+    world.placet.uses.run_due()  # in a batch by now, under the subject ids
+    for person in (ana, bruno):
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            world.placet.eraser.erase(uow, person.subject_id)
+            uow.commit()
+    spool.put({GROUP: {ana.subject_id: 1, bruno.pseudonym: 1}})  # written later
+    while spool.waiting() or spool.batches():
+        world.placet.uses.run_due()
+    assert _uses(world, ana) == _uses(world, bruno) == []

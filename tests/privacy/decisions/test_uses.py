@@ -22,7 +22,7 @@ TODAY = date(2026, 3, 3)
 
 
 def uses_of(world: World, person: Person) -> list[Use]:
-    world.placet.uses.flush()
+    world.count_uses()
     with world.placet.runtime.snapshot() as session:
         return world.placet.uses.of_subject(session, person.subject_id)
 
@@ -48,7 +48,7 @@ def test_what_names_no_person_or_no_purpose_is_not_counted(world: World, ana: Pe
     ask(world, Person("", "d1v1_" + "A" * 32))
     ask(world, ana, "horoscope")
     ask(world, ana, "analytics")
-    world.placet.uses.flush()
+    world.count_uses()
     with world.placet.runtime.snapshot() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(UseRow)) == 0
 
@@ -58,6 +58,7 @@ def test_counts_are_written_soon_without_anybody_asking(world: World, ana: Perso
     deadline = time.monotonic() + 20
     found: list[Use] = []
     while not found and time.monotonic() < deadline:
+        world.placet.uses.run_due()  # as the worker does
         with world.placet.runtime.snapshot() as session:
             found = world.placet.uses.of_subject(session, ana.subject_id)
         time.sleep(0.02)
@@ -68,7 +69,7 @@ def test_no_count_is_lost_between_threads(world: World, ana: Person) -> None:
     def count(_number: int) -> None:
         world.placet.uses.count(ana.subject_id, "shop", "newsletter", world.clock(), permit=True)
         if threading.get_ident() % 2:
-            world.placet.uses.flush()
+            world.count_uses()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count, range(200)))
@@ -76,16 +77,30 @@ def test_no_count_is_lost_between_threads(world: World, ana: Person) -> None:
 
 
 def test_counts_wait_for_a_database_that_cannot_be_written(
-    world: World, ana: Person, database_url: str, caplog: pytest.LogCaptureFixture
+    world: World, ana: Person, database_url: str
 ) -> None:
     with behind_our_back(database_url) as connection:
         connection.execute(sa.text("ALTER TABLE decision_use RENAME TO elsewhere"))
     world.placet.uses.count(ana.subject_id, "shop", "newsletter", world.clock(), permit=True)
-    world.placet.uses.flush()
-    assert "use counts wait for the database" in caplog.text
+    with pytest.raises(sa.exc.DBAPIError):
+        world.count_uses()
     with behind_our_back(database_url) as connection:
         connection.execute(sa.text("ALTER TABLE elsewhere RENAME TO decision_use"))
     assert [use.count for use in uses_of(world, ana)] == [1]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_counts_wait_for_a_disk_that_cannot_be_written(
+    world: World, ana: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = world.placet.settings.instance / "uses"
+    folder.write_text("in the way")
+    world.placet.uses.count(ana.subject_id, "shop", "newsletter", world.clock(), permit=True)
+    world.placet.uses.flush()
+    assert "use counts wait for the disk" in caplog.text
+    folder.unlink()
+    world.placet.uses.count(ana.subject_id, "shop", "newsletter", world.clock(), permit=True)
+    assert [use.count for use in uses_of(world, ana)] == [2]
 
 
 def test_old_counts_are_deleted_and_an_erased_person_has_none(world: World, ana: Person) -> None:
@@ -97,9 +112,9 @@ def test_old_counts_are_deleted_and_an_erased_person_has_none(world: World, ana:
     world.clock.advance(days=1)
     ask(world, ana)
     assert TODAY not in [use.day for use in uses_of(world, ana)]
-    ask(world, ana)
+    ask(world, ana)  # counted, and in no file yet
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
-        world.placet.uses.erase(uow, ana.subject_id)
+        world.placet.eraser.erase(uow, ana.subject_id)
         uow.commit()
     assert uses_of(world, ana) == []
 
@@ -129,7 +144,7 @@ def test_the_person_sees_who_asked_for_what_and_what_was_answered(
     for _ in range(2):
         ask(world, ana)
     ask(world, ana, "recommendations")
-    world.placet.uses.flush()
+    world.count_uses()
     page = world.client.get("/privacy/uses").text
     for words in ("3 de marzo de 2026", "shop", "La carta del mes", "Recomendaciones a tu gusto"):
         assert words in page
@@ -140,7 +155,7 @@ def test_the_person_sees_who_asked_for_what_and_what_was_answered(
 
 def test_the_access_file_holds_the_uses(world: World, ana: Person) -> None:
     ask(world, ana)
-    world.placet.uses.flush()
+    world.count_uses()
     with world.placet.runtime.snapshot() as session:
         collected = world.placet.uses.collect(session, ana.subject_id)
     assert collected == {
@@ -185,23 +200,22 @@ def test_an_ordinary_stop_of_the_server_loses_no_count(database_url: str, instan
                 f"{placet.url}/access/v1/evaluation", json=question, headers=headers, timeout=30
             )
             assert answer.json()["context"]["reasons"] == ["no-consent"]
-    engine = sa.create_engine(database_url)
-    with engine.connect() as connection:
+    # What was put into files last is written by the next worker.
+    make_world(database_url, instance).placet.uses.run_due()
+    with behind_our_back(database_url) as connection:
         assert connection.scalar(sa.text("SELECT sum(count) FROM decision_use")) == 5
-    engine.dispose()
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
-def test_a_file_of_counts_about_somebody_busy_waits_and_the_worker_pauses(
+def test_counts_wait_while_a_person_is_being_erased_and_come_to_nothing(
     world: World, ana: Person
 ) -> None:
-    uses = world.placet.uses
-    key = ("shop", ana.pseudonym, "newsletter", world.clock().date(), Outcome.PERMIT)
-    uses._spool.put({key: 3})
+    bruno = introduce(world, "bruno@example.com")
+    for person in (ana, bruno):
+        world.placet.uses.count(person.subject_id, "shop", "newsletter", world.clock(), permit=True)
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
-        assert world.placet.subjects.hold(uow.session, ana.subject_id)
-        assert uses.run_due() == 0
-        assert len(uses._spool.waiting()) == 1
-    assert uses.run_due() == 0
-    assert not uses._spool.waiting()
-    assert [use.count for use in uses_of(world, ana)] == [3]
+        world.placet.eraser.erase(uow, ana.subject_id)
+        assert uses_of(world, bruno) == []  # of nobody: it waits for no row
+        uow.commit()
+    assert uses_of(world, ana) == []
+    assert [use.count for use in uses_of(world, bruno)] == [1]

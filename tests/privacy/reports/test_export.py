@@ -23,8 +23,9 @@ from privacy.audit import bundle, store
 from privacy.audit.export import BundleError, load
 from privacy.audit.leaf import parse_leaf
 from privacy.audit.sequencer import read_verifier
-from privacy.reports.model import csv_line, guard_cell, unguard_cell
+from privacy.reports.model import csv_line
 from privacy.reports.service import COLUMNS
+from privacy.spreadsheets import guard_cell, unguard_cell
 from tests.privacy.reports.conftest import DELIA
 from tests.support.cast import Person, give, introduce, refuse, withdraw
 from tests.support.deployment import PLACET

@@ -85,7 +85,7 @@ def test_the_copy_holds_account_consents_with_their_texts_uses_and_the_law(
     refuse(world, ana, "recommendations", version=1)
     calls_as(world, application(scopes=frozenset({Scope.DECISIONS_EVALUATE})))
     ask(world, ana)
-    world.placet.uses.flush()
+    world.count_uses()
     client = world.client
     page = f"/rights/requests/{reference_in(submit(client, '/rights/access', {}))}"
     copy = submit(client, page, {"form": "json"}, to=f"{page}/data")
