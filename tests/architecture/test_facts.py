@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
 from identity.provider.store import TOKEN_AND_CLIENT
+from privacy.consent.plain_sightings import many_plain, one_plain
 from privacy.consent.sightings import many
 from privacy.consent.store import SIGHTING_OF_PSEUDONYM
 
@@ -17,7 +18,10 @@ def _tables(statement: sa.Select[*tuple[object, ...]]) -> dict[str, sa.Table]:
 
 
 def test_every_table_of_facts_is_marked() -> None:
-    read = _tables(SIGHTING_OF_PSEUDONYM) | _tables(many("sqlite")) | _tables(many("postgresql"))
+    read = _tables(SIGHTING_OF_PSEUDONYM)
+    for dialect in ("sqlite", "postgresql"):
+        for statement in (many(dialect), one_plain(dialect), many_plain(dialect)):
+            read |= _tables(statement)
     assert {"subject", "consent_state", "objection", "pseudonym"} < read.keys()
     unmarked = {name for name, table in read.items() if not table.info.get("decides")}
     assert unmarked == NEVER_CHANGE

@@ -95,6 +95,9 @@ def test_a_person_consents_the_shop_asks_the_person_withdraws_and_the_dpo_proves
         delia.look("desk")
         export, table = _export(delia, tmp_path)
         delia.look("consents")
+        for page in ("people", "moment", "endings", "register"):
+            delia.open(f"/dpo/{page}")
+            delia.look(page)
 
     assert _purposes_and_actions(export) == [
         ("newsletter", "refused"),

@@ -22,6 +22,9 @@ OWN_PAGES = (
     "/privacy/history",
     "/privacy/uses",
     "/privacy/download",
+    "/privacy/marketing",
+    "/privacy/guardian",
+    "/privacy/children",
     "/account",
     "/rights",
 )
