@@ -84,24 +84,6 @@ class Pseudonyms:
         uow.record(PseudonymIssued(subject_id=subject_id, domain=domain_name))
         return value
 
-    def issue_many(
-        self, uow: UnitOfWork, domain_name: str, subject_ids: Collection[str]
-    ) -> dict[str, str]:
-        """Return each person's pseudonym in the domain, issuing those that are missing.
-
-        Args:
-            uow: the caller's transaction, which holds the people.
-            domain_name: the domain.
-            subject_ids: current ones; none is another's alias.
-
-        Raises:
-            NotFound: one of them was erased, or there is no such domain.
-        """
-        values = store.values_of(uow.session, domain_name, subject_ids)
-        for each in sorted(set(subject_ids) - values.keys()):
-            values[each] = self.issue(uow, domain_name, each)
-        return values
-
     @staticmethod
     def resolve_many(session: Session, domain_name: str, values: Collection[str]) -> dict[str, str]:
         """As `resolve`, for many: those that name somebody, with whom."""

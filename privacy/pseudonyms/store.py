@@ -114,16 +114,6 @@ def subjects_for(session: Session, domain: str, values: Collection[str]) -> dict
     return found
 
 
-def values_of(session: Session, domain: str, subject_ids: Collection[str]) -> dict[str, str]:
-    """Return subject id -> pseudonym in the domain, for those who have one; none is an alias."""
-    found: dict[str, str] = {}
-    listed = sorted(subject_ids)
-    for start in range(0, len(listed), _PAGE):
-        wanted = {"of_domain": domain, "of_subjects": listed[start : start + _PAGE]}
-        found.update({row[0]: row[1] for row in session.execute(_VALUES_OF, wanted)})
-    return found
-
-
 def value_for(session: Session, domain_id: int, subject_id: str) -> str | None:
     """Return the person's pseudonym in the domain, where one was issued."""
     query = (
@@ -166,14 +156,6 @@ _SUBJECTS_FOR = (
     .where(
         _DOMAIN.c.name == sa.bindparam("of_domain"),
         _PSEUDONYM.c.value.in_(sa.bindparam("of_values", expanding=True)),
-    )
-)
-_VALUES_OF = (
-    sa.select(_PSEUDONYM.c.subject_id, _PSEUDONYM.c.value)
-    .join(_DOMAIN, _DOMAIN.c.domain_id == _PSEUDONYM.c.domain_id)
-    .where(
-        _DOMAIN.c.name == sa.bindparam("of_domain"),
-        _PSEUDONYM.c.subject_id.in_(sa.bindparam("of_subjects", expanding=True)),
     )
 )
 

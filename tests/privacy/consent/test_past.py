@@ -253,7 +253,7 @@ YES = {ConsentAction.GIVEN, ConsentAction.RENEWED}
     verified=True,
 )
 @settings(
-    max_examples=6,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
