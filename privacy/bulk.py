@@ -16,20 +16,20 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.orm import Session
 
-from privacy.database import Database
+from privacy.database import Database, Door, connection_of
 from privacy.prepared import DRIVER_ERRORS
 
 Row = Mapping[str, Any]
 
 
 @contextmanager
-def at_once(session: Session) -> Iterator[None]:
+def at_once(door: Door) -> Iterator[None]:
     """Send what `Insert` writes inside without waiting for each answer (PostgreSQL).
 
     Raises:
         sqlalchemy.exc.DBAPIError: a statement was refused; at the end of the block at the latest.
     """
-    connection = session.connection()
+    connection = connection_of(door)
     driver = connection.connection.driver_connection
     if isinstance(driver, psycopg.Connection):
         with _as_sqlalchemy(connection, "several at once"), driver.pipeline():
@@ -75,16 +75,22 @@ class Insert:
         self._replacing = tuple(replacing)
         self._of_dialect: dict[str, _Compiled] = {}
 
-    def run(self, session: Session, rows: Sequence[Row]) -> None:
+    def run(self, door: Door, rows: Sequence[Row]) -> None:
         """Insert rows in their order, in the caller's transaction.
 
         Raises:
             sqlalchemy.exc.DBAPIError: as `Session.execute` would.
         """
+        names = self._names
+        self.run_values(door, [[row[name] for name in names] for row in rows])
+
+    def run_values(self, door: Door, rows: Sequence[Sequence[Any]]) -> None:
+        """As `run`, of rows that give their values in the order of the columns' names."""
         if not rows:
             return
-        session.flush()  # as before each statement of SQLAlchemy's
-        connection = session.connection()
+        if isinstance(door, Session):
+            door.flush()  # as before each statement of SQLAlchemy's
+        connection = connection_of(door)
         Database.note(connection, self._table, only_adds=not self._replacing)
         dialect = connection.dialect
         compiled = self._of_dialect.get(dialect.name)
@@ -114,30 +120,40 @@ class Insert:
             ]
             key = ", ".join(map(quoted, self._replacing))
             sql += f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(moved)}"
-        writers = [each.type.dialect_impl(dialect).bind_processor(dialect) for each in columns]
-        return _Compiled(sql, self._names, writers)
+        writers = [
+            None  # both drivers take bytes as they are
+            if isinstance(each.type, sa.LargeBinary)
+            else each.type.dialect_impl(dialect).bind_processor(dialect)
+            for each in columns
+        ]
+        return _Compiled(sql, writers)
 
 
 class _Compiled:
     """An INSERT in one database's words."""
 
-    def __init__(
-        self, sql: str, names: Sequence[str], writers: Sequence[Callable[[Any], Any] | None]
-    ) -> None:
+    def __init__(self, sql: str, writers: Sequence[Callable[[Any], Any] | None]) -> None:
         self.sql = sql
-        self._names = names
-        self._writers = [(place, each) for place, each in enumerate(writers) if each]
+        self._writers = writers
 
-    def run(self, driver: object, rows: Sequence[Row]) -> None:
-        names = self._names
+    def run(self, driver: object, rows: Sequence[Sequence[Any]]) -> None:
+        columns = [
+            values if write is None else _written(values, write)
+            for values, write in zip(zip(*rows, strict=True), self._writers, strict=True)
+        ]
         if isinstance(driver, sqlite3.Connection):
-            listed = [[row[name] for name in names] for row in rows]
-            for place, write in self._writers:
-                for values in listed:
-                    values[place] = write(values[place])
-            driver.executemany(self.sql, listed)
-            return
-        columns = [[row[name] for row in rows] for name in names]
-        for place, write in self._writers:
-            columns[place] = [write(value) for value in columns[place]]
-        cast("psycopg.Connection[Any]", driver).execute(self.sql, columns, prepare=True)
+            driver.executemany(self.sql, zip(*columns, strict=True))
+        else:
+            arrays = [list(values) for values in columns]
+            cast("psycopg.Connection[Any]", driver).execute(self.sql, arrays, prepare=True)
+
+
+def _written(values: Sequence[Any], write: Callable[[Any], Any]) -> list[Any]:
+    """The values as the database takes them; of one object that comes again and again once."""
+    written: list[Any] = []
+    last = now = None
+    for value in values:
+        if value is not last or value is None:
+            last, now = value, write(value)
+        written.append(now)
+    return written

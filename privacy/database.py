@@ -40,6 +40,9 @@ POSTGRESQL_LOCK_SECONDS = 30
 #: Held shared by who changes facts on PostgreSQL, and alone by who says from which host they may be.
 ONE_HOST_LOCK = 7_074_363
 
+#: Through what a transaction is written: a session, or where it would cost too much, its connection.
+Door = Session | Connection
+
 #: The turnstiles that each thread has passed and not left.
 _TURNS = threading.local()
 
@@ -143,15 +146,27 @@ def _begin_sqlite(connection: Connection) -> None:
     door = connection.get_execution_options().get("placet_door")
     if door == "glance":  # one statement is a transaction by itself; `_note_change` guards it
         return
-    # The doors share pooled connections, so each says what it is.
-    _sqlite(connection).execute(f"PRAGMA query_only={'ON' if door == 'reading' else 'OFF'}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if door == "writing" else "BEGIN")
+    # The doors share pooled connections, so each says what it is; but only where it was the other
+    # before, for SQLite prepares every statement anew after this.
+    if connection.info.get("placet_reads_only") is not (reads_only := door == "reading"):
+        _sqlite(connection).execute(f"PRAGMA query_only={'ON' if reads_only else 'OFF'}")
+        connection.info["placet_reads_only"] = reads_only
+    begin = "BEGIN IMMEDIATE" if door == "writing" else "BEGIN"
+    try:
+        _sqlite(connection).execute(begin)  # SQLAlchemy's way costs as much as a small statement
+    except sqlite3.OperationalError as error:
+        raise sa.exc.OperationalError(begin, None, error) from error
 
 
 def _sqlite(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
     return driver
+
+
+def connection_of(door: Door) -> Connection:
+    """Return the connection that a door writes by."""
+    return door.connection() if isinstance(door, Session) else door
 
 
 @dataclass(slots=True)
@@ -281,6 +296,8 @@ class Database:
         self._glance = engine.execution_options(placet_door="glance", **glance)
         file = engine.url.database if self.is_sqlite else None
         self._turnstile = Path(f"{file}-turnstile") if file else None
+        self._kept: list[Connection] = []
+        event.listen(engine, "engine_disposed", lambda _engine: self._close_kept())
 
     @property
     def is_sqlite(self) -> bool:
@@ -311,6 +328,38 @@ class Database:
         with self._turn(), Session(self._writing, expire_on_commit=False) as session:
             session.connection()  # takes the lock before the instant is read
             yield session  # closing rolls back what was not committed
+
+    @contextmanager
+    def writing_plainly(self) -> Iterator[Connection]:
+        """As `writing`, for the hottest path: by a connection, past SQLAlchemy's session and pool.
+
+        Connections are kept from one time to the next. The turn is left as soon as the transaction
+        has ended: whoever waits need not wait for the rest.
+        """
+        pool = self.engine.pool
+        connection = self._kept.pop() if self._kept else self._writing.connect()
+        try:
+            with self._turn():
+                transaction = connection.begin()  # takes the lock before the instant is read
+                try:
+                    yield connection
+                finally:
+                    if transaction.is_active:
+                        transaction.rollback()  # what was not committed
+                    if self.is_sqlite:
+                        _sqlite(connection).rollback()  # as in `writing_together`
+        except BaseException:
+            connection.close()
+            raise
+        self._kept.append(connection)
+        if self.engine.pool is not pool:  # disposed of meanwhile: it may carry an old name
+            self._close_kept()
+
+    def _close_kept(self) -> None:
+        while self._kept:
+            connection = self._kept.pop()
+            connection.detach()  # else it would go back to a pool that nobody has any more
+            connection.close()
 
     @contextmanager
     def writing_together(self) -> Iterator[Callable[[int], Iterator[Session]]]:
@@ -416,9 +465,9 @@ class Database:
             os.close(descriptor)
 
     @staticmethod
-    def changes(session: Session) -> Changes:
+    def changes(door: Door) -> Changes:
         """Return what this transaction has changed so far."""
-        changes: Changes = session.connection().info["placet_changed"]
+        changes: Changes = connection_of(door).info["placet_changed"]
         return changes
 
     @staticmethod
@@ -437,9 +486,9 @@ class Database:
         if door is not None:  # as in `_note_change`
             _note(connection, door, table.name, table.info, only_adds=only_adds)
 
-    def marking(self, session: Session, touched: Touched) -> AbstractContextManager[None]:
-        """Mark what the session's commit changes, around it or around the one it is a part of."""
-        together: Touched | None = session.connection().info.get("placet_touched_together")
+    def marking(self, door: Door, touched: Touched) -> AbstractContextManager[None]:
+        """Mark what the door's commit changes, around it or around the one it is a part of."""
+        together: Touched | None = connection_of(door).info.get("placet_touched_together")
         if together is None:
             return self._marked(touched)
         together.add(touched)

@@ -2,7 +2,8 @@
 
 Who comes while another writes waits for the next turn together with whoever else waits: one of them,
 the leader, does the work of all within one unit of work and commits once. Nobody returns before that
-commit is durable. Where `group_commit.py` runs each use case by itself and shares only the flush, the
+commit is durable. On SQLite the leader of those who come meanwhile waits for the door already, and
+takes along whoever has come by the time it opens. Where `group_commit.py` runs each use case by itself and shares only the flush, the
 work here is by the set: on either database it costs little more for many than for one.
 """
 
@@ -27,7 +28,7 @@ class _Waiting(Generic[Item, Result]):
     """One item on its way.
 
     Attributes:
-        ready: it was done, or it leads.
+        ready: held until it was done or leads; released once.
         leads: its own thread does the work of the next turn.
         result: what became of it; None: nothing, it takes the ordinary way.
         error: why the common commit failed.
@@ -38,7 +39,8 @@ class _Waiting(Generic[Item, Result]):
     def __init__(self, actor: Actor, item: Item) -> None:
         self.actor = actor
         self.item = item
-        self.ready = threading.Event()
+        self.ready = threading.Lock()  # an event would cost several times more
+        self.ready.acquire()
         self.leads = False
         self.result: Result | None = None
         self.error: BaseException | None = None
@@ -80,7 +82,7 @@ class Gathering(Generic[Item, Result]):
             self._queue.append(mine)
             mine.leads, self._is_led = not self._is_led, True
         if not mine.leads:
-            mine.ready.wait()
+            mine.ready.acquire()
         if mine.leads:
             self._lead(mine)
         if mine.error is not None:
@@ -90,12 +92,15 @@ class Gathering(Generic[Item, Result]):
     def _lead(self, mine: _Waiting[Item, Result]) -> None:
         """Do what waits, and let the first of those who came too late lead the next turn."""
         group: Sequence[_Waiting[Item, Result]] = ()
-        is_committing = False
+        is_committing = is_handed_over = False
         try:
-            with self._runtime.unit_of_work(mine.actor) as uow:
+            with self._runtime.plain_unit_of_work(mine.actor) as uow:
                 group = self._take(mine.actor)
                 results = self._work(uow, [each.item for each in group])
                 is_committing = True
+                if self._runtime.database.is_sqlite:  # PostgreSQL's door is open: it would go alone
+                    is_handed_over = True
+                    self._hand_over()
                 uow.commit()
             for each, result in zip(group, results, strict=True):
                 each.result = result
@@ -105,15 +110,20 @@ class Gathering(Generic[Item, Result]):
             for each in group:
                 each.error = error if is_committing or not isinstance(error, Exception) else None
         finally:
-            with self._lock:
-                following = self._queue[0] if self._queue else None
-                self._is_led = following is not None
-            if following is not None:
-                following.leads = True
-                following.ready.set()
+            if not is_handed_over:
+                self._hand_over()
             for each in group:
                 if each is not mine:
-                    each.ready.set()
+                    each.ready.release()
+
+    def _hand_over(self) -> None:
+        """Let the first who waits lead; where nobody does, the next who comes."""
+        with self._lock:
+            following = self._queue[0] if self._queue else None
+            self._is_led = following is not None
+        if following is not None:
+            following.leads = True
+            following.ready.release()
 
     def _take(self, actor: Actor) -> Sequence[_Waiting[Item, Result]]:
         """Take those who wait from the front on, as long as the same actor asks."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
 
 TOKEN_BYTES = 32
 CODE_DIGITS = 8
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Ids(Protocol):
@@ -21,6 +24,34 @@ class Ids(Protocol):
 def new_id(ids: Ids) -> str:
     """Return a 128-bit id as 32 lower-case hexadecimal digits."""
     return ids.random_bytes(16).hex()
+
+
+def neighbouring_ids(ids: Ids, count: int) -> list[str]:
+    """Return ids for rows that are written at once, ascending, with the same first 32 bits.
+
+    They stand side by side in every index: ids from all over touch a page of each for every row,
+    once a table has millions. Each has 96 random bits of its own.
+    """
+    common, own = ids.random_bytes(4), ids.random_bytes(12 * count)
+    return sorted((common + own[start : start + 12]).hex() for start in range(0, 12 * count, 12))
+
+
+def new_ordered_id(ids: Ids, at: datetime) -> str:
+    """Return an id as `new_id` that begins with the time: 32 lower-case hexadecimal digits.
+
+    Ids of neighbouring times lie side by side in every index. 74 bits are random. Whoever reads it
+    reads the time as well, so it is only for what is told to nobody but those who are told the time
+    beside it; never for a pseudonym, nor for what two applications are told. Order decides nothing.
+
+    Args:
+        ids: randomness.
+        at: aware; kept to the millisecond.
+
+    Source: RFC 9562 s. 5.7 (version 7).
+    """
+    random = int.from_bytes(ids.random_bytes(10)) & 0x0FFF_3FFF_FFFF_FFFF_FFFF
+    time = (at - _EPOCH) // _MILLISECOND
+    return f"{time << 80 | random | 0x7000_8000_0000_0000_0000:032x}"
 
 
 def new_token(ids: Ids) -> str:

@@ -1,14 +1,13 @@
 """Reading by statements prepared once, past SQLAlchemy's session and pool, for the hottest paths.
 
-Each thread has a connection of its own in autocommit: every statement is a snapshot that is opened
-after it was asked for, and costs no more than the driver. The statements are SQLAlchemy's, so there is
-no second text of any.
+Whoever reads takes a connection in autocommit for one statement: every statement is a snapshot that is
+opened after it was asked for, and costs no more than the driver. The statements are SQLAlchemy's, so
+there is no second text of any.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -18,10 +17,9 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect, Engine
-from sqlalchemy.orm import Session
 from sqlalchemy.sql import visitors
 
-from privacy.database import SQLITE_BUSY_SECONDS
+from privacy.database import SQLITE_BUSY_SECONDS, Door, connection_of
 
 Raw = sqlite3.Connection | psycopg.Connection[Any]
 #: So much of SQLite's file a connection reads where the kernel has it, without copying it first.
@@ -31,7 +29,10 @@ DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
 
 
 class Connections:
-    """One connection for each thread that reads; closed when the engine is disposed of."""
+    """As many connections as ever read at once; closed when the engine is disposed of.
+
+    None belongs to a thread: the server's threads come and go.
+    """
 
     def __init__(self, engine: Engine, *, mapped: int = 0) -> None:
         """Open none yet.
@@ -39,31 +40,32 @@ class Connections:
         Args:
             engine: of the database.
             mapped: so many bytes of SQLite's file are mapped. What is read of them counts as the
-                process's memory, once for each thread, and is the kernel's to take back.
+                process's memory, once for each connection, and is the kernel's to take back.
         """
         self.engine = engine
         self._mapped = mapped
-        self._of_thread = threading.local()
-        self._open: list[Raw] = []
+        self._idle: list[Raw] = []  # the last one back is the next to go: it is warm
         event.listen(engine, "engine_disposed", lambda _engine: self._close())
 
     def fetch(self, sql: str, parameters: Any) -> list[Any]:  # noqa: ANN401 - by the driver's style
         """Run a statement; once more on a new connection where the server has closed ours."""
-        connection: Raw | None = getattr(self._of_thread, "connection", None)
-        if connection is not None:
-            try:
-                return _run(connection, sql, parameters)
-            except psycopg.OperationalError:
-                if not cast("psycopg.Connection[Any]", connection).closed:
-                    raise
-        connection = self._of_thread.connection = _connect(self.engine, self._mapped)
-        self._open.append(connection)
-        return _run(connection, sql, parameters)
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = _connect(self.engine, self._mapped)
+        try:
+            return _run(connection, sql, parameters)
+        except psycopg.OperationalError:
+            if not cast("psycopg.Connection[Any]", connection).closed:
+                raise
+            connection = _connect(self.engine, self._mapped)
+            return _run(connection, sql, parameters)
+        finally:
+            self._idle.append(connection)
 
     def _close(self) -> None:
-        while self._open:
-            self._open.pop().close()
-        self._of_thread = threading.local()
+        while self._idle:
+            self._idle.pop().close()
 
 
 Statement = sa.Select[*tuple[Any, ...]]
@@ -119,13 +121,26 @@ class Prepared:
         Raises:
             sqlite3.Error, psycopg.Error: the database could not answer.
         """
+        sql, parameters = self._said(wanted)
+        if within is not None:
+            return _run(within, sql, parameters)
+        return self._connections.fetch(sql, parameters)
+
+    def send(self, within: psycopg.Connection[Any], /, **wanted: Any) -> None:  # noqa: ANN401 - by the driver's types
+        """Run it within a transaction for what it does, and look at no row.
+
+        In a pipeline nobody waits for it: what went wrong is raised by whatever waits next.
+        """
+        sql, parameters = self._said(wanted)
+        within.execute(sql, parameters, prepare=True)
+
+    def _said(self, wanted: dict[str, Any]) -> tuple[str, Any]:
+        """Return the statement and its parameters in the driver's style."""
         form = self._form
         parameters: Any = form.fixed | wanted
         if form.positions is not None:
             parameters = [parameters[name] for name in form.positions]
-        if within is not None:
-            return _run(within, form.sql, parameters)
-        return self._connections.fetch(form.sql, parameters)
+        return form.sql, parameters
 
 
 class _Form:
@@ -161,9 +176,9 @@ class _Form:
 _FORMS: Final[dict[tuple[Statement, str], _Form]] = {}
 
 
-def driver_of(session: Session) -> Raw:
-    """Return the driver's own connection, in the session's transaction."""
-    return cast("Raw", session.connection().connection.driver_connection)
+def driver_of(door: Door) -> Raw:
+    """Return the driver's own connection, in the door's transaction."""
+    return cast("Raw", connection_of(door).connection.driver_connection)
 
 
 def _with_constants(statement: Statement) -> Statement:
@@ -179,7 +194,7 @@ def _with_constants(statement: Statement) -> Statement:
 def _connect(engine: Engine, mapped: int) -> Raw:
     """Open a connection that can only read, and is in no transaction between statements."""
     if engine.dialect.name == "sqlite":
-        # Used by one thread; closed by whoever disposes of the engine.
+        # Used by one thread at a time; closed by whoever disposes of the engine.
         light = sqlite3.connect(
             str(engine.url.database),
             timeout=SQLITE_BUSY_SECONDS,

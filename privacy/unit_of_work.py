@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from privacy.actor import Actor
 from privacy.clock import Clock
-from privacy.database import Changes, Database, UnauditedChange, UntouchedChange
+from privacy.database import Changes, Database, Door, UnauditedChange, UntouchedChange
 from privacy.events import Event, Json
 from privacy.faults import Faults, NoFaults
 from privacy.group_commit import GroupCommit
@@ -48,19 +48,23 @@ class Recorder(Protocol):
         """
         ...
 
-    def write(self, session: Session, entries: Sequence[NewEntry], *, at: datetime) -> None:
+    def write(self, door: Door, entries: Sequence[NewEntry], *, at: datetime) -> None:
         """Write entries that were drafted before, in the caller's transaction, in order."""
         ...
 
 
 class UnitOfWork:
-    """What a use case is handed: a session, one instant, who asks, and a source of ids."""
+    """What a use case is handed: a session, one instant, who asks, and a source of ids.
+
+    Attributes:
+        door: through which it is written: the session, or the connection alone while nobody needed one.
+    """
 
     def __init__(
         self,
         *,
         database: Database,
-        session: Session,
+        door: Door,
         now: datetime,
         actor: Actor,
         ids: Ids,
@@ -68,7 +72,7 @@ class UnitOfWork:
         subscribers: Mapping[type[Event], list[Subscriber]],
         faults: Faults,
     ) -> None:
-        self.session = session
+        self.door = door
         self._database = database
         self.now = now
         self.actor = actor
@@ -79,6 +83,15 @@ class UnitOfWork:
         self._recorded = 0
         self._concerned: set[str] = set()  # by the events
         self._touched = Touched()  # said besides
+
+    @property
+    def session(self) -> Session:
+        """The session of this transaction; made now, where the unit was opened without one."""
+        if not isinstance(self.door, Session):
+            self.door = Session(
+                self.door, expire_on_commit=False, join_transaction_mode="control_fully"
+            )
+        return self.door
 
     def touch(self, subject_id: str) -> None:
         """Say that this transaction changes what decisions about a person read.
@@ -117,7 +130,7 @@ class UnitOfWork:
 
     def record_drafted(self, drafted: Sequence[tuple[Event, NewEntry]]) -> None:
         """As `record_many`, for events whose entries were drafted before."""
-        self._recorder.write(self.session, [entry for _event, entry in drafted], at=self.now)
+        self._recorder.write(self.door, [entry for _event, entry in drafted], at=self.now)
         self._tell([event for event, _entry in drafted])
 
     def _tell(self, events: Sequence[Event]) -> None:
@@ -150,25 +163,26 @@ class UnitOfWork:
             UnauditedChange: audited rows changed and no event was recorded; nothing is kept.
             UntouchedChange: what decisions read was changed, and nobody was named; as above.
         """
-        self.session.flush()
-        changes = Database.changes(self.session)
+        if isinstance(self.door, Session):
+            self.door.flush()
+        changes = Database.changes(self.door)
         if changes.audited and not self._recorded:  # no history, no commit
-            self.session.rollback()
+            self.door.rollback()
             raise UnauditedChange(", ".join(sorted(changes.audited)))
         touched = self._touched
         if changes.facts:
             touched.people |= self._concerned
             if not (touched.people or touched.everyone):
-                self.session.rollback()
+                self.door.rollback()
                 raise UntouchedChange(", ".join(sorted(changes.audited)))
         touched.callers |= changes.admission
         # Whatever comes after says its own.
         self._recorded, self._concerned, self._touched = 0, set(), Touched()
         self._faults.reach("commit:before")
-        with self._database.marking(self.session, touched):
+        with self._database.marking(self.door, touched):
             self._faults.reach("commit:begun")
             self._faults.reach("commit:inside")
-            self.session.commit()
+            self.door.commit()
             self._faults.reach("commit:unmarked")
         changes.become(Changes())  # where the transaction is a shared one, it goes on
         self._faults.reach("commit:after")
@@ -213,6 +227,13 @@ class Runtime:
             yield self._unit(session, actor)
 
     @contextmanager
+    def plain_unit_of_work(self, actor: Actor) -> Iterator[UnitOfWork]:
+        """As `unit_of_work`, without a session until somebody asks for it: for the hottest path."""
+        within = self._within.get()
+        with within() if within else self.database.writing_plainly() as door:
+            yield self._unit(door, actor)
+
+    @contextmanager
     def as_one(self) -> Iterator[None]:
         """Make one transaction of all units of work within, committed when the block is left.
 
@@ -248,10 +269,10 @@ class Runtime:
         self._group.run(lambda session: results.append(work(self._unit(session, actor))))
         return results[0]
 
-    def _unit(self, session: Session, actor: Actor) -> UnitOfWork:
+    def _unit(self, door: Door, actor: Actor) -> UnitOfWork:
         return UnitOfWork(
             database=self.database,
-            session=session,
+            door=door,
             now=self.clock(),
             actor=actor,
             ids=self.ids,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from policies.vocabulary import EventTag, RetentionClass
 from privacy.audit import erasure, store
+from privacy.audit.entry_form import EntryForm, intake_tag, payload_place
 from privacy.audit.leaf import NONCE_BYTES, Leaf, encode_leaf, opening
 from privacy.audit.merkle import leaf_hash
 from privacy.clock import rfc3339
+from privacy.database import Door
 from privacy.events import DEPLOYMENT, Event, Json
-from privacy.ids import Ids, new_id
+from privacy.ids import Ids, new_ordered_id
 from privacy.unit_of_work import UnitOfWork
 
 
@@ -55,6 +57,10 @@ class Sealer(Protocol):
         """Hold the keys of many holders at once, so that `seal` need not ask for each."""
         ...
 
+    def look_up(self, session: Session, wanted: Collection[tuple[str, RetentionClass]]) -> None:
+        """Read the keys of many at once, so that `open` need not ask for each."""
+        ...
+
 
 #: Encrypts (associated data, plain).
 Seal = Callable[[bytes, bytes], bytes]
@@ -84,19 +90,6 @@ class Disclosure:
 
     nonce: bytes
     payload: dict[str, Json]
-
-
-def intake_tag(key: bytes, entry_id: str, leaf: bytes) -> bytes:
-    """Return the proof that this deployment wrote the entry, not somebody with the database.
-
-    HMAC-SHA256 over the 16-byte entry id and the leaf; 32 bytes.
-    """
-    return hmac.digest(key, bytes.fromhex(entry_id) + leaf, hashlib.sha256)
-
-
-def payload_place(entry_id: str) -> bytes:
-    """Return the associated data of an entry's sealed payload."""
-    return f"audit_payload|{entry_id}|1".encode()
 
 
 class AuditLog:
@@ -129,9 +122,9 @@ class AuditLog:
         self.write(session, entries, at=at)
         return [entry.entry_id for entry in entries]
 
-    def write(self, session: Session, entries: Sequence[store.NewEntry], *, at: datetime) -> None:
+    def write(self, door: Door, entries: Sequence[store.NewEntry], *, at: datetime) -> None:
         """Write entries, to wait for their places in this order, in the caller's transaction."""
-        store.add(session, entries, at=at)
+        store.add(door, entries, at=at)
 
     def _seal(self, session: Session, event: Event, at: datetime) -> Seal:
         holder = event.subject_id or DEPLOYMENT
@@ -166,7 +159,8 @@ class AuditLog:
             actor: the name of who did it.
             ids: randomness.
         """
-        entry_id = new_id(ids)
+        # Its time is the payload's, and to the second the leaf's: it tells nothing of its own.
+        entry_id = new_ordered_id(ids, at)
         holder = event.subject_id or DEPLOYMENT
         payload: dict[str, Json] = {
             "at": rfc3339(at),
@@ -195,20 +189,45 @@ class AuditLog:
             sealed=sealed,
         )
 
+    def form(
+        self, event: Event, evidence: Mapping[str, Json], *, at: datetime, actor: str
+    ) -> EntryForm:
+        """Return what entries share that differ in a few texts, as `draft` would make each.
+
+        Args:
+            event: what happens; `entry_form.gap` stands for what differs.
+            evidence: what must be provable later, with gaps as well.
+            at: aware; of the entries.
+            actor: the name of who does it.
+        """
+        return EntryForm(self._intake_key, event, evidence, at=at, actor=actor)
+
     def disclose(self, session: Session, payload: store.Payload) -> Disclosure:
         """Open an entry's payload.
 
         Raises:
             Exception: what the sealer raises where the key is gone or the row was altered.
         """
-        plain = self._sealer.open(
+        plain = self.open(session, payload)
+        return Disclosure(nonce=plain[:NONCE_BYTES], payload=json.loads(plain[NONCE_BYTES:]))
+
+    def open(self, session: Session, payload: store.Payload) -> bytes:
+        """As `disclose`, and return the very bytes whose SHA-256 is the commitment."""
+        return self._sealer.open(
             session,
             payload.holder,
             RetentionClass(payload.retention),
             payload_place(payload.entry_id),
             payload.sealed,
         )
-        return Disclosure(nonce=plain[:NONCE_BYTES], payload=json.loads(plain[NONCE_BYTES:]))
+
+    def look_up(self, session: Session, payloads: Iterable[store.Payload]) -> None:
+        """Get ready to disclose these and no others: their keys in a few statements."""
+        classes = {each.value: each for each in RetentionClass}
+        wanted = {
+            (each.holder, classes[each.retention]) for each in payloads if each.retention in classes
+        }
+        self._sealer.look_up(session, wanted)
 
     def is_ours(self, entry_id: str, leaf: bytes, tag: bytes) -> bool:
         """Tell whether this deployment wrote the entry."""

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from privacy.bulk import Insert
-from privacy.database import OPERATIONAL, Base, UtcDateTime
+from privacy.database import OPERATIONAL, Base, Door, UtcDateTime
 
 
 class Entry(Base):
@@ -137,12 +137,13 @@ class NewEntry(NamedTuple):
     sealed: bytes
 
 
-def add(session: Session, entries: Sequence[NewEntry], *, at: datetime) -> None:
+def add(door: Door, entries: Sequence[NewEntry], *, at: datetime) -> None:
     """Add entries with their payloads, to wait for their places in this order."""
-    rows = [each._asdict() for each in entries]
-    _ADD_ENTRIES.run(session, rows)
-    _ADD_PAYLOADS.run(session, rows)
-    _ADD_PENDING.run(session, [{"entry_id": each.entry_id, "at": at} for each in entries])
+    _ADD_ENTRIES.run_values(door, [(each.entry_id, each.leaf, each.intake_tag) for each in entries])
+    _ADD_PAYLOADS.run_values(
+        door, [(each.entry_id, each.holder, each.retention, each.sealed) for each in entries]
+    )
+    _ADD_PENDING.run_values(door, [(each.entry_id, at) for each in entries])
 
 
 def latest_checkpoint(session: Session) -> SignedCheckpoint | None:

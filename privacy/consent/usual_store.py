@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any, Final, cast
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.orm import Session
 
 from policies.vocabulary import RetentionClass
 from privacy.bulk import Insert
@@ -16,6 +16,7 @@ from privacy.consent.sightings import pairs_of, wanted_of
 from privacy.consent.standing_store import LATEST
 from privacy.consent.store import EventRow, ObjectionRow, RegisterRevisionRow, StateRow
 from privacy.consent.suppression_store import suppressed
+from privacy.database import Door
 from privacy.keys.store import DataKey
 from privacy.prepared import Connections, Prepared, driver_of
 from privacy.pseudonyms.store import PseudonymRow
@@ -129,12 +130,12 @@ class UsualStore:
         )
 
     def hold(
-        self, session: Session, domain: str, revision: str, pairs: Sequence[tuple[str, str]]
+        self, door: Door, domain: str, revision: str, pairs: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], Any]:
         """Hold people until the transaction ends, and return what stands of each pair.
 
         Args:
-            session: behind the writing door.
+            door: the writing one.
             domain: the application's.
             revision: digest of the register in force.
             pairs: (pseudonym, purpose).
@@ -142,9 +143,9 @@ class UsualStore:
         Returns:
             A row by pair, where the pseudonym names somebody who is neither erased nor an alias.
         """
-        driver, wanted = driver_of(session), wanted_of(self._dialect, pairs)
+        driver, wanted = driver_of(door), wanted_of(self._dialect, pairs)
         if self._held is not None:
-            self._held.rows(driver, of_domain=domain, **wanted)
+            self._held.send(cast("psycopg.Connection[Any]", driver), of_domain=domain, **wanted)
         # A statement of its own: it sees what was committed before they were held.
         rows = self._found.rows(driver, of_domain=domain, of_revision=revision, **wanted)
         return {(row.value, row.purpose): row for row in rows}

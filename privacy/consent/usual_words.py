@@ -43,7 +43,7 @@ from privacy.consent.model import (
 from privacy.consent.standing_store import word_of
 from privacy.consent.store import row_of, to_word
 from privacy.consent.usual_store import UsualStore
-from privacy.ids import new_id
+from privacy.ids import new_ordered_id
 from privacy.keys.sealing import KeyRow, Sealer
 from privacy.unit_of_work import UnitOfWork
 
@@ -100,6 +100,8 @@ class UsualWords:
             return None
         if word.pseudonym is None or word.purpose not in actor.purposes:
             return None
+        if actor.subject_id is not None:
+            return None  # of that person alone
         if word.notice_version is None or not word.language:
             return None
         counts = shown_in_force if word.action is ConsentAction.GIVEN else shown_once
@@ -115,22 +117,24 @@ class UsualWords:
     def record(self, uow: UnitOfWork, usual: Sequence[UsualWord]) -> list[Recorded | None]:
         """Record words of one application, in order; None for each that turned out unusual."""
         pairs = {(each.pseudonym, each.purpose.id): each for each in reversed(usual)}
-        found = self._rows.hold(uow.session, uow.actor.domain, self._register.revision, list(pairs))
         new_keys: dict[str, tuple[bytes, KeyRow]] = {}
         drafts: dict[int, _Draft] = {}
-        for pair, each in pairs.items():  # of two on one pair, the later one rests on the other
-            if pair in found:
-                draft = self._draft(uow, each, found[pair], new_keys)
-                if draft is not None:
-                    drafts[id(each)] = draft
-        written = [drafts[id(each)] for each in usual if id(each) in drafts]
-        rows = [row_of(each.event) for each in written]
-        with at_once(uow.session):
-            usual_store.ADD_KEYS.run(uow.session, [row for _key, row in new_keys.values()])
+        with at_once(uow.door):  # what is found is waited for, and nothing else
+            found = self._rows.hold(
+                uow.door, uow.actor.domain, self._register.revision, list(pairs)
+            )
+            for pair, each in pairs.items():  # of two on one pair, the later rests on the other
+                if pair in found:
+                    draft = self._draft(uow, each, found[pair], new_keys)
+                    if draft is not None:
+                        drafts[id(each)] = draft
+            written = [drafts[id(each)] for each in usual if id(each) in drafts]
+            rows = [row_of(each.event) for each in written]
+            usual_store.ADD_KEYS.run(uow.door, [row for _key, row in new_keys.values()])
             uow.record_drafted([(each.happened, each.entry) for each in written])
-            usual_store.ADD_EVENTS.run(uow.session, rows)
+            usual_store.ADD_EVENTS.run(uow.door, rows)
             usual_store.MOVE_STATES.run(
-                uow.session,
+                uow.door,
                 [row for each, row in zip(written, rows, strict=True) if each.moves],
             )
         return [
@@ -176,7 +180,7 @@ class UsualWords:
 
     def _event(self, uow: UnitOfWork, usual: UsualWord, subject_id: str) -> ConsentEvent:
         act = Act(
-            event_id=new_id(uow.ids),
+            event_id=new_ordered_id(uow.ids, uow.now),
             subject_id=subject_id,
             purpose=usual.purpose.id,
             at=uow.now,

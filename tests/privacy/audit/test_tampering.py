@@ -19,7 +19,7 @@ from policies.vocabulary import RetentionClass
 from privacy.actor import SYSTEM
 from privacy.audit import commands, store
 from privacy.audit.checkpoint import Checkpoint
-from privacy.audit.log import intake_tag
+from privacy.audit.entry_form import intake_tag
 from privacy.audit.merkle import leaf_hash
 from privacy.audit.note import Signer
 from privacy.audit.sequencer import read_verifier

@@ -204,9 +204,7 @@ def together(world: World, calls: list[Callable[[], TestResponse]]) -> list[Test
         try:
             wait_until(lambda: len(gathering._queue) == len(calls), "all wait", seconds=10)
         finally:
-            first = gathering._queue[0]
-            first.leads = True
-            first.ready.set()
+            gathering._hand_over()
         return [each.result() for each in running]
 
 
