@@ -60,6 +60,7 @@ def _rows(session: Session, log: AuditLog) -> Iterator[Finding]:
         leaves = {entry.entry_id: entry.leaf for entry in audit.entries(session, entry_ids)}
         payloads = _payloads(session, entry_ids)
         erased = _erased(session, entry_ids)
+        log.look_up(session, payloads.values())
         texts = _texts(session, rows)
         for row in rows:
             if row.entry_id in payloads:
@@ -179,8 +180,10 @@ def _objections(
 
 def _states(session: Session) -> Iterator[Finding]:
     """The current states, which decisions read, against what the events amount to."""
-    for (person, purpose), rows in groupby(_events_by_person(session), key=itemgetter(0, 1)):
-        events = {row.EventRow.event_id: row.EventRow for row in rows}
+    for (_person, _purpose), rows in groupby(_events_by_person(session), key=itemgetter(0, 1)):
+        said_rows = list(rows)
+        state = said_rows[0].StateRow
+        events = {row.EventRow.event_id: row.EventRow for row in said_rows}
         try:
             stands = standing(store.to_word(store.to_event(row)) for row in events.values())
         except ValueError:
@@ -188,32 +191,46 @@ def _states(session: Session) -> Iterator[Finding]:
         if stands is None:
             continue
         row = events[stands.event_id]
-        state = session.get(store.StateRow, (person, purpose), populate_existing=True)
         if state is None or any(getattr(state, n) != getattr(row, n) for n in store.LATEST):
             yield row.entry_id, f"the current state is not that of the last event {row.event_id}"
     event, state_row = store.EventRow, store.StateRow
-    said = (
+    # Under the person's own id or an alias's: two questions, each of which an index answers.
+    by_themselves = sa.and_(
+        SubjectRow.subject_id == state_row.subject_id, SubjectRow.merged_into.is_(None)
+    )
+    said = [
         sa.select(event.event_id)
         .join(SubjectRow, SubjectRow.subject_id == event.subject_id)
         .where(
-            state_row.subject_id == _PERSON,
+            whose,
             event.purpose == state_row.purpose,
             event.action != ConsentAction.REQUESTED.value,
         )
-    )
-    orphans = sa.select(state_row.event_id).where(~said.exists()).distinct()
+        .correlate(state_row)
+        for whose in (by_themselves, SubjectRow.merged_into == state_row.subject_id)
+    ]
+    orphans = sa.select(state_row.event_id).where(*(~each.exists() for each in said)).distinct()
     for event_id in session.scalars(orphans):
         yield "", f"a current state names the consent event {event_id}, and there is none"
 
 
-def _events_by_person(session: Session) -> Iterator[sa.Row[str, str, store.EventRow]]:
-    """Yield (person, purpose, event) in that order: what an alias said counts as the person's."""
+def _events_by_person(
+    session: Session,
+) -> Iterator[sa.Row[str, str, store.EventRow, store.StateRow | None]]:
+    """Yield (person, purpose, event, state) in that order: what an alias said is the person's."""
     query = (
-        sa.select(_PERSON, store.EventRow.purpose, store.EventRow)
+        sa.select(_PERSON, store.EventRow.purpose, store.EventRow, store.StateRow)
         .join(SubjectRow, SubjectRow.subject_id == store.EventRow.subject_id)
+        .outerjoin(
+            store.StateRow,
+            sa.and_(
+                store.StateRow.subject_id == _PERSON,
+                store.StateRow.purpose == store.EventRow.purpose,
+            ),
+        )
         .order_by(_PERSON, store.EventRow.purpose)
     )
-    yield from session.execute(query.execution_options(yield_per=BLOCK))
+    yield from session.execute(query.execution_options(yield_per=BLOCK, populate_existing=True))
 
 
 def _payloads(session: Session, entry_ids: Sequence[str]) -> dict[str, audit.Payload]:

@@ -19,6 +19,7 @@ from privacy.keys.blind_index import INDEX_VERSION
 DELETE_BATCH: Final = 20_000
 
 _EXCLUSION = cast("sa.Table", ExclusionRow.__table__)
+_IMPORT = cast("sa.Table", ExclusionImportRow.__table__)
 _ADD = {
     "sqlite": sqlite.insert(_EXCLUSION).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(_EXCLUSION).on_conflict_do_nothing(),
@@ -48,8 +49,8 @@ def count(session: Session, import_id: str) -> int:
 
 
 def import_of(session: Session, name: str) -> ExclusionImportRow | None:
-    """Return the import of a list that has begun and not ended."""
-    return session.get(ExclusionImportRow, name, populate_existing=True)
+    """Return the import of a list that has begun and not ended, held until the transaction ends."""
+    return session.get(ExclusionImportRow, name, populate_existing=True, with_for_update=True)
 
 
 def list_named(session: Session, name: str) -> ExclusionListRow | None:
@@ -91,15 +92,27 @@ def delete_forgotten(session: Session) -> int:
 def begin(
     session: Session, name: str, import_id: str, source_digest: str, at: datetime
 ) -> ExclusionImportRow:
-    """Note that an import begins, in place of one of another file."""
-    other = import_of(session, name)
-    if other is not None:
-        session.delete(other)
-        session.flush()
-    row = ExclusionImportRow(
-        name=name, import_id=import_id, source_digest=source_digest, begun_at=at
+    """Return the import of a file that has begun, or begin it, in place of one of another file.
+
+    One statement: of two that begin the same one at once, both go on with the first.
+    """
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    added = (sqlite.insert(_IMPORT) if is_sqlite else postgresql.insert(_IMPORT)).values(
+        name=name,
+        import_id=import_id,
+        source_digest=source_digest,
+        lines_done=0,
+        refused=0,
+        begun_at=at,
     )
-    row.lines_done = row.refused = 0
-    session.add(row)
-    session.flush()
+    moved = ("import_id", "source_digest", "lines_done", "refused", "begun_at")
+    session.execute(
+        added.on_conflict_do_update(
+            index_elements=["name"],
+            set_={column: added.excluded[column] for column in moved},
+            where=_IMPORT.c.source_digest != added.excluded.source_digest,
+        )
+    )
+    row = import_of(session, name)
+    assert row is not None  # noqa: S101 - it was there, or it was added
     return row

@@ -95,7 +95,8 @@ class Exclusions:
                 done = portion[-1].number
                 wrong = tuple(line for line in portion if line.refused)
                 refused += len(wrong)
-                self._add(name, import_id, portion, done, refused)
+                if not self._add(name, import_id, portion, done, refused):
+                    break
                 tell(Progress(done, wrong))
         return self._end(name, import_id, digest, done, refused)
 
@@ -129,13 +130,12 @@ class Exclusions:
     def _begin(self, name: str, digest: str) -> tuple[str, int, int]:
         """Return the import to go on with: its id, the lines done, those refused."""
         with self._runtime.unit_of_work(SYSTEM) as uow:
-            row = store.import_of(uow.session, name)
-            if row is None or row.source_digest != digest:
-                row = store.begin(uow.session, name, new_id(uow.ids), digest, uow.now)
+            row = store.begin(uow.session, name, new_id(uow.ids), digest, uow.now)
             uow.commit()
             return row.import_id, row.lines_done, row.refused
 
-    def _add(self, name: str, import_id: str, portion: list[Line], done: int, refused: int) -> None:
+    def _add(self, name: str, import_id: str, portion: list[Line], done: int, refused: int) -> bool:
+        """Add a portion; False where another process brought the same import to its end."""
         addresses = {
             (each.kind.value, self._identifiers.index(each))
             for line in portion
@@ -144,16 +144,20 @@ class Exclusions:
         with self._runtime.unit_of_work(SYSTEM) as uow:
             row = store.import_of(uow.session, name)
             if row is None or row.import_id != import_id:
-                raise NotFound("another import of this list began meanwhile", field="list")
+                _check_ended(store.list_named(uow.session, name), import_id)
+                return False
             store.add(uow.session, import_id, sorted(addresses))
-            row.lines_done, row.refused = done, refused
+            if row.lines_done < done:  # another process may be further on in the same file
+                row.lines_done, row.refused = done, refused
             uow.commit()
+            return True
 
     def _end(self, name: str, import_id: str, digest: str, lines: int, refused: int) -> Imported:
         with self._runtime.unit_of_work(SYSTEM) as uow:
             begun = store.import_of(uow.session, name)
             if begun is None or begun.import_id != import_id:
-                raise NotFound("another import of this list began meanwhile", field="list")
+                ended = _check_ended(store.list_named(uow.session, name), import_id)
+                return Imported(name, ended.addresses, lines, refused)
             addresses = store.count(uow.session, import_id)
             if not addresses:
                 uow.session.delete(begun)
@@ -181,6 +185,17 @@ class Exclusions:
             with self._runtime.unit_of_work(SYSTEM) as uow:
                 gone = bool(store.delete_forgotten(uow.session))
                 uow.commit()
+
+
+def _check_ended(row: ExclusionListRow | None, import_id: str) -> ExclusionListRow:
+    """Return the list that an import is in force of: another process brought it to its end.
+
+    Raises:
+        NotFound: it is not; another file took its place, or it was given up.
+    """
+    if row is None or row.in_force != import_id:
+        raise NotFound("another import of this list began meanwhile", field="list")
+    return row
 
 
 def _digest(path: Path) -> str:

@@ -30,6 +30,7 @@ from privacy.consent import imports_store as store
 from privacy.consent.imports_model import ImportBegun, ImportFinished, RowRefused
 from privacy.consent.imports_reader import Format, Place, Read, open_rows
 from privacy.consent.imports_words import ImportedWords
+from privacy.consent.imports_writing import PlainWords
 from privacy.consent.recording import Recording
 from privacy.ids import new_id
 from privacy.pseudonyms.service import Pseudonyms
@@ -38,7 +39,8 @@ from privacy.subjects.arrivals import Arrivals
 from privacy.subjects.identifiers import Identifiers
 from privacy.unit_of_work import Runtime
 
-BATCH: Final = 1_000
+#: Rows of a batch: more of them cost each less, and let other writers wait for longer.
+BATCH: Final = 500
 _BLOCK: Final = 1 << 20
 
 
@@ -77,6 +79,7 @@ class ConsentImports:
         identifiers: reads addresses and numbers.
         arrivals: finds the people behind them, and creates those nobody knew.
         pseudonyms: finds people by an application's names.
+        plain: writes words with nothing in their way; None: they are written as all others.
     """
 
     def __init__(
@@ -87,10 +90,14 @@ class ConsentImports:
         identifiers: Identifiers,
         arrivals: Arrivals,
         pseudonyms: Pseudonyms,
+        plain: PlainWords | None,
     ) -> None:
         self._runtime = runtime
         self._recording = recording
-        self._rows = ImportedWords(register, identifiers, arrivals, pseudonyms)
+        self._plain = plain
+        self._rows = ImportedWords(
+            register, identifiers, arrivals, pseudonyms, plainly=plain is not None
+        )
 
     def run(
         self,
@@ -224,6 +231,15 @@ class ConsentImports:
         known = self._rows.known(batch, self._runtime.clock(), refusals)
         with self._runtime.unit_of_work(SYSTEM) as uow:
             said = self._rows.said(uow, known, domain, progress.import_id, refusals)
+            if self._plain is not None:
+                self._plain.append_many(
+                    uow,
+                    said.plain,
+                    events=self._rows.events,
+                    new=said.new,
+                    stood=said.stood,
+                    import_id=progress.import_id,
+                )
             self._recording.append_many(uow, said.events)
             for event_id, guardianship_id in said.rests_on:
                 guardian_store.note_word(uow.session, event_id, guardianship_id)

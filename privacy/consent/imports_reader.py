@@ -80,13 +80,15 @@ class RowReader:
 
     def rows(self, place: Place) -> Iterator[Read]:
         """Yield the rows from a place on; empty lines are none."""
+        self._file.seek(place.offset)
         while True:
-            self._file.seek(place.offset)
             line, size = self._line()
             if size == 0:
                 return
             read = self._read(line, size, place)
             place = read.after
+            if b'"' in line:  # several lines may have been looked at
+                self._file.seek(place.offset)
             if read.original.strip() or isinstance(read.cells, RowRefused):
                 yield read
 
@@ -143,27 +145,32 @@ class RowReader:
             RowRefused: it begins none.
         """
         row, end = first, after
+        text = row.removesuffix(b"\n").removesuffix(b"\r")
+        if b'"' not in text and b"\r" not in text:  # as nearly every row is
+            return self._cells(_decoded(text).split(self._delimiter), text, place, end)
         for _ in range(MAX_LINES):
             try:
-                text = StringIO(_decoded(row), newline="")
-                [cells] = csv.reader(text, delimiter=self._delimiter, strict=True)
+                lines = StringIO(_decoded(row), newline="")
+                [cells] = csv.reader(lines, delimiter=self._delimiter, strict=True)
             except csv.Error as error:
                 if "unexpected end" not in str(error):
                     raise RowRefused("", "the quotation marks do not add up") from None
             except ValueError:  # more than one row
                 raise RowRefused("", "the line ends do not add up") from None
             else:
-                if len(cells) != len(self._columns):
-                    told = f"{len(cells)} cells where the header has {len(self._columns)}"
-                    raise RowRefused("", told)
-                named = dict(zip(self._columns, cells, strict=True))
-                return Read(place.line, row.rstrip(b"\r\n"), named, end)
+                return self._cells(cells, row.rstrip(b"\r\n"), place, end)
             more, size = self._line()
             if size == 0 or len(row) + size > MAX_LINE:
                 break
             row += more
             end = Place(end.offset + size, end.line + 1)
         raise RowRefused("", "a quotation mark is not closed")
+
+    def _cells(self, cells: list[str], original: bytes, place: Place, after: Place) -> Read:
+        if len(cells) != len(self._columns):
+            told = f"{len(cells)} cells where the header has {len(self._columns)}"
+            raise RowRefused("", told)
+        return Read(place.line, original, dict(zip(self._columns, cells, strict=True)), after)
 
 
 def _check(columns: list[str]) -> None:

@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
+from policies.consent_history import Word
 from policies.errors import DomainError
-from policies.register.model import Register
+from policies.register.model import Purpose, Register
 from policies.vocabulary import ConsentAction, SaidBy
 from privacy.consent import guardian_store, recording_store
 from privacy.consent import imports_store as store
-from privacy.consent.imports_model import EARLIEST_YEAR, ImportRow, RowRefused, row_from
+from privacy.consent.imports_known import ImportedEvents, KnownRow
+from privacy.consent.imports_model import EARLIEST_YEAR, RowRefused, row_from
 from privacy.consent.imports_reader import Read
-from privacy.consent.model import (
-    Act,
-    ConsentEvent,
-    Shown,
-    consent_purpose,
-    giving,
-    refusing,
-    shown_once,
-)
+from privacy.consent.model import ConsentEvent, Shown, consent_purpose, shown_once
 from privacy.consent.objections import ended_by_objection, objections_of_all
+from privacy.consent.standing_store import standings
 from privacy.ids import new_id
 from privacy.pseudonyms.service import Pseudonyms
 from privacy.subjects.arrivals import Arrivals
-from privacy.subjects.identifiers import Identifier, Identifiers
+from privacy.subjects.identifiers import Identifiers
 from privacy.unit_of_work import UnitOfWork
 
-
-@dataclass(frozen=True, slots=True)
-class KnownRow:
-    """A row with everything that can be known of it before anybody is looked for."""
-
-    read: Read
-    row: ImportRow
-    shown: Shown
-    validity_months: int
-    identifier: Identifier | None
-
-    @property
-    def person_column(self) -> str:
-        """The column that names the person."""
-        return self.identifier.kind.value if self.identifier else "pseudonym"
+#: Of whom nothing is noted that stands in a consent's way.
+_ANYBODY: Final = recording_store.Held(minor_until=None, deceased=False)
 
 
 @dataclass(slots=True)
@@ -55,12 +39,18 @@ class SaidRows:
         rows: how many rows the events are of.
         repeated: how many other rows were imported before.
         rests_on: (event id, guardianship id) of what guardians said.
+        plain: rows with nothing in their way, each with the person's subject id.
+        new: the people whom this transaction made.
+        stood: what stood of the others, by person and purpose.
     """
 
     events: list[tuple[ConsentEvent, Shown]] = field(default_factory=list)
     rows: int = 0
     repeated: int = 0
     rests_on: list[tuple[str, str]] = field(default_factory=list)
+    plain: list[tuple[KnownRow, str]] = field(default_factory=list)
+    new: frozenset[str] = frozenset()
+    stood: Mapping[tuple[str, str], Word] = field(default_factory=dict)
 
 
 class ImportedWords:
@@ -71,6 +61,7 @@ class ImportedWords:
         identifiers: reads addresses and numbers.
         arrivals: finds the people behind them, and creates those nobody knew.
         pseudonyms: finds people by an application's names.
+        plainly: tell rows with nothing in their way apart.
     """
 
     def __init__(
@@ -79,12 +70,17 @@ class ImportedWords:
         identifiers: Identifiers,
         arrivals: Arrivals,
         pseudonyms: Pseudonyms,
+        *,
+        plainly: bool,
     ) -> None:
         self._register = register
         self._identifiers = identifiers
         self._arrivals = arrivals
         self._pseudonyms = pseudonyms
+        self._plainly = plainly
         self._zone = ZoneInfo(register.controller.time_zone)
+        self.events = ImportedEvents(register.revision, self._zone)
+        self._words = cache(self._find_words)
 
     def known(
         self, batch: Sequence[Read], now: datetime, refusals: dict[int, RowRefused]
@@ -103,17 +99,16 @@ class ImportedWords:
             raise read.cells
         row = row_from(read.cells, self._zone)
         try:
-            row = replace(row, at=row.at.astimezone(UTC))
+            at = row.at.astimezone(UTC)
         except (OverflowError, ValueError):
             raise RowRefused("at", "is no instant that can be kept") from None
-        if row.at.year < EARLIEST_YEAR:
+        if at.year < EARLIEST_YEAR:
             raise RowRefused("at", f"lies before {EARLIEST_YEAR}")
-        if row.at > now:
+        if at > now:
             raise RowRefused("at", "lies in the future")
         kind, name = row.name
         try:
-            purpose = consent_purpose(self._register, row.purpose)
-            shown = shown_once(self._register, purpose, row.notice_version, row.language)
+            purpose, shown = self._words(row.purpose, row.notice_version, row.language)
             identifier = (
                 None if kind is None else self._identifiers.read(kind, name, field=kind.value)
             )
@@ -124,7 +119,11 @@ class ImportedWords:
             raise RowRefused(
                 "explicit", "a guardian consents to this purpose expressly or not at all"
             )
-        return KnownRow(read, row, shown, purpose.validity_months, identifier)
+        return KnownRow(read, row, at, shown, purpose.validity_months, identifier)
+
+    def _find_words(self, purpose_id: str, version: int, language: str) -> tuple[Purpose, Shown]:
+        purpose = consent_purpose(self._register, purpose_id)
+        return purpose, shown_once(self._register, purpose, version, language)
 
     def said(
         self,
@@ -135,20 +134,46 @@ class ImportedWords:
         refusals: dict[int, RowRefused],
     ) -> SaidRows:
         """Return what the rows say of people who are known or become it."""
-        people = self._people(uow, known, domain)
-        held = recording_store.hold_many(uow.session, {each for each in people if each})
+        people, new = self._people(uow, known, domain)
+        named = {each for each in people if each and each not in new}
+        held = recording_store.hold_many(uow.session, named)
         before = store.imported(uow.session, held)
         objections = objections_of_all(uow.session, held)
         guarded = guardian_store.in_force_of(uow.session, held)
-        said = SaidRows()
+        stood = standings(
+            uow.session,
+            [
+                (who, each.row.purpose)
+                for each, who in zip(known, people, strict=True)
+                if who in held
+            ],
+        )
+        said = SaidRows(new=new, stood=stood)
+        careful = {
+            *(each for each, who in held.items() if who != _ANYBODY),
+            *(who for who, _purpose in objections),
+            *guarded,
+            *(pair[0] for pair, word in stood.items() if word.fact.action is ConsentAction.EXPIRED),
+            *(
+                who
+                for each, who in zip(known, people, strict=True)
+                if who and each.row.said_by is SaidBy.GUARDIAN
+            ),
+        }
+        held |= dict.fromkeys(new, _ANYBODY)
         for each, subject_id in zip(known, people, strict=True):
             row = each.row
-            key = (subject_id or "", row.purpose, row.action.value, row.at)
+            key = (subject_id or "", row.purpose, row.action.value, each.at)
             if key in before:
                 said.repeated += 1
                 continue
             if subject_id is None or subject_id not in held:
                 refusals[each.read.line] = RowRefused(each.person_column, "nobody is known by it")
+                continue
+            if self._plainly and subject_id not in careful:
+                before.add(key)
+                said.rows += 1
+                said.plain.append((each, subject_id))
                 continue
             until = held[subject_id].minor_until
             try:
@@ -158,7 +183,7 @@ class ImportedWords:
                 refusals[each.read.line] = refusal
                 continue
             before.add(key)
-            event = self._event(uow, each, subject_id, import_id)
+            event = self.events.event(uow, each, new_id(uow.ids), subject_id, import_id)
             if row.said_by is SaidBy.GUARDIAN:
                 if until and event.expires_at:
                     event = replace(event, expires_at=min(event.expires_at, until))
@@ -172,8 +197,10 @@ class ImportedWords:
                 said.events.append((end, each.shown))
         return said
 
-    def _people(self, uow: UnitOfWork, known: Sequence[KnownRow], domain: str) -> list[str | None]:
-        """Return whom each row is about.
+    def _people(
+        self, uow: UnitOfWork, known: Sequence[KnownRow], domain: str
+    ) -> tuple[list[str | None], frozenset[str]]:
+        """Return whom each row is about, and who of them is new.
 
         Who is named by an address or a number becomes known, but for a child whom somebody else
         speaks for: of somebody unknown no age is known, and the row is refused.
@@ -184,43 +211,15 @@ class ImportedWords:
             if each.identifier is not None and each.row.said_by is not SaidBy.GUARDIAN
         }
         names = {each.row.name[1] for each in known if each.identifier is None}
-        found = self._arrivals.by_many(uow, wanted) if wanted else {}
+        found, new = self._arrivals.by_many(uow, wanted)
         named = self._pseudonyms.resolve_many(uow.session, domain, names) if names else {}
-        return [
+        people = [
             found.get(each.identifier) or self._identifiers.find(uow.session, each.identifier)
             if each.identifier is not None
             else named.get(each.row.name[1])
             for each in known
         ]
-
-    def _event(
-        self, uow: UnitOfWork, known: KnownRow, subject_id: str, import_id: str
-    ) -> ConsentEvent:
-        row = known.row
-        act = Act(
-            event_id=new_id(uow.ids),
-            subject_id=subject_id,
-            purpose=row.purpose,
-            at=row.at,
-            channel=row.channel,
-            recorded_by=uow.actor.name,
-            register_revision=self._register.revision,
-            said_by=SaidBy.GUARDIAN if row.said_by is SaidBy.GUARDIAN else SaidBy.IMPORT,
-            recorded_at=uow.now,
-        )
-        if row.action is ConsentAction.GIVEN:
-            event = giving(
-                act,
-                known.shown,
-                validity_months=known.validity_months,
-                zone=self._zone,
-                explicit=row.explicit,
-            )
-        else:
-            event = replace(refusing(act, known.shown), action=row.action)
-        guardian = f"guardian {row.guardian}" if row.guardian else ""
-        told = "; ".join(filter(None, (f"import {import_id}", guardian, row.evidence)))
-        return replace(event, reason=told)
+        return people, new
 
 
 def _check_yes(
@@ -237,7 +236,7 @@ def _check_yes(
 
     Source: GDPR Art. 8; LOPDGDD Art. 3, 7.
     """
-    until, at = held.minor_until, known.row.at
+    until, at = held.minor_until, known.at
     was_minor = until is not None and at < until
     if held.deceased:
         raise RowRefused(known.person_column, "this person has died")
@@ -250,4 +249,8 @@ def _check_yes(
     if not was_minor:
         raise RowRefused("said_by", "this person was of age then and consents alone")
     if now >= until or not guardianships:
-        raise RowRefused("said_by", "no guardian of this person is noted here; note one first")
+        raise RowRefused(
+            "said_by",
+            "no guardian of this person is in force here, and an import notes none:"
+            " note one at the desk first",
+        )

@@ -101,7 +101,16 @@ def release(
     if len(ended) == len(rows):
         kind, value_at = FactKind.SUPPRESSED, at if overcome else None
         for each in uow.session.scalars(all_ids(subject_id)) if overcome else (subject_id,):
-            note(uow, each, kind, False, purpose=purpose, value_at=value_at, entry_id=entry_id)
+            note(
+                uow,
+                each,
+                kind,
+                False,
+                purpose=purpose,
+                value_at=value_at,
+                at=max(at, uow.now),
+                entry_id=entry_id,
+            )
     return True
 
 

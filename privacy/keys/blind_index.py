@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from enum import StrEnum
+from functools import lru_cache
+from typing import Final
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -22,6 +25,9 @@ INDEX_BYTES = 16
 MAX_EMAIL_LENGTH = 320
 #: Characters as typed: E.164 has 15 digits, and people write spaces and a prefix around them.
 MAX_PHONE_LENGTH = 40
+#: Nearly every address: one that is valid if its domain is, which few of a million do not share.
+_PLAIN: Final = re.compile(r"([A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*)@([A-Za-z0-9.-]+)")
+_PLAIN_LENGTH: Final = 120
 
 
 class IdentifierKind(StrEnum):
@@ -41,11 +47,28 @@ def normalise_email(address: str, *, field: str = "email") -> str:
     """
     if len(address) > MAX_EMAIL_LENGTH:  # the library looks at all of it before it measures
         raise InvalidInput("The email address is too long.", field=field)
+    plain = _PLAIN.fullmatch(address) if len(address) <= _PLAIN_LENGTH else None
+    if plain is not None and (domain := _plain_domain(plain[2])) is not None:
+        return f"{plain[1].lower()}@{domain}"
     try:
-        found = validate_email(address, check_deliverability=False, test_environment=True)
+        return _normalised(address)
     except EmailNotValidError as error:
         raise InvalidInput(str(error), field=field) from None
+
+
+def _normalised(address: str) -> str:
+    found = validate_email(address, check_deliverability=False, test_environment=True)
     return found.normalized.casefold()
+
+
+@lru_cache(maxsize=4096)
+def _plain_domain(domain: str) -> str | None:
+    """The canonical form of an ASCII domain; None: the library must see the whole address."""
+    try:
+        canonical = _normalised(f"a@{domain}").partition("@")[2]
+    except EmailNotValidError:
+        return None
+    return canonical if canonical.isascii() else None
 
 
 def normalise_phone(number: str, region: str, *, field: str = "phone") -> str:

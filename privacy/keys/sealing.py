@@ -8,6 +8,7 @@ value moved to another row, column or person does not open.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from policies.vocabulary import RetentionClass
 from privacy.events import DEPLOYMENT
 from privacy.ids import Ids
 from privacy.keys import store
-from privacy.keys.keyring import KEY_BYTES, Keyring
+from privacy.keys.keyring import KEY_BYTES, KeyMissing, Keyring
 
 __all__ = ["DEPLOYMENT", "KeyDestroyed", "SealBroken", "Sealer", "place"]
 
@@ -86,16 +87,26 @@ class Sealer:
         self, holder: str, retention: RetentionClass, *, at: datetime
     ) -> tuple[bytes, KeyRow]:
         """Return a key for a holder who has none of this class, and its row of `store.DataKey`."""
-        plain = self._ids.random_bytes(KEY_BYTES)
+        [made] = self._new_keys([holder], retention, at).values()
+        return made
+
+    def _new_keys(
+        self, holders: Collection[str], retention: RetentionClass, at: datetime
+    ) -> dict[str, tuple[bytes, KeyRow]]:
         epoch = self._keyring.current_epoch()
-        made: KeyRow = {
-            "holder": holder,
-            "retention": retention.value,
-            "epoch": epoch,
-            "wrapped": self._wrap(holder, retention.value, epoch, plain),
-            "created_at": at,
+        return {
+            holder: (
+                plain := self._ids.random_bytes(KEY_BYTES),
+                {
+                    "holder": holder,
+                    "retention": retention.value,
+                    "epoch": epoch,
+                    "wrapped": self._wrap(holder, retention.value, epoch, plain),
+                    "created_at": at,
+                },
+            )
+            for holder in holders
         }
-        return plain, made
 
     def unwrap(self, holder: str, retention: str, epoch: int, wrapped: bytes) -> bytes:
         """Return a holder's key, as `store.DataKey` keeps it.
@@ -129,16 +140,63 @@ class Sealer:
             retention: which of their keys.
             at: now, the creation time of new keys.
         """
+        self.keys_of(session, holders, retention, at=at)
+
+    def keys_of(
+        self,
+        session: Session,
+        holders: Collection[str],
+        retention: RetentionClass,
+        *,
+        at: datetime,
+    ) -> dict[str, bytes]:
+        """As `make_ready`, and return the keys, for `seal_under`."""
         opened = self._opened(session)
         wanted = sorted(each for each in holders if (each, retention, True) not in opened)
         found = store.find_many(session, wanted, retention)
         missing = [each for each in wanted if each not in found]
         if missing:
-            store.add_many(session, [self.new_key(each, retention, at=at)[1] for each in missing])
+            made = self._new_keys(missing, retention, at).values()
+            store.add_many(session, [row for _plain, row in made])
             # Another transaction may have made one at the same moment: what stands is what counts.
             found |= store.find_many(session, missing, retention)
         for each in wanted:
             opened[each, retention, True] = self._unwrap(found[each])
+        return {each: opened[each, retention, True] for each in holders}
+
+    def make_new(
+        self,
+        session: Session,
+        holders: Collection[str],
+        retention: RetentionClass,
+        *,
+        at: datetime,
+    ) -> dict[str, bytes]:
+        """As `make_ready`, for holders whom this transaction made and who have no key of the class.
+
+        Returns:
+            Their keys, for `seal_under`.
+        """
+        made = self._new_keys(holders, retention, at)
+        store.add_new(session, [row for _plain, row in made.values()])
+        keys = {holder: plain for holder, (plain, _row) in made.items()}
+        self._opened(session).update({(each, retention, True): keys[each] for each in keys})
+        return keys
+
+    def look_up(self, session: Session, wanted: Collection[tuple[str, RetentionClass]]) -> None:
+        """Read the keys of many holders and classes at once, for what `open` opens next.
+
+        Those before them are forgotten: whoever opens everything would come to hold every key. One
+        that cannot be unwrapped is left out, and `open` says so.
+        """
+        opened = self._opened(session)
+        opened.clear()
+        for retention in {retention for _holder, retention in wanted}:
+            holders = sorted({holder for holder, of_class in wanted if of_class is retention})
+            found = store.find_many(session, holders, retention, hold=False)
+            for holder, row in found.items():
+                with suppress(SealBroken, KeyMissing):
+                    opened[holder, retention, False] = self._unwrap(row)
 
     def open(
         self, session: Session, holder: str, retention: RetentionClass, where: bytes, sealed: bytes

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.vocabulary import RetentionClass
+from privacy.bulk import Insert
 from privacy.database import OPERATIONAL, Base, UtcDateTime
 
 
@@ -37,20 +38,17 @@ _FIND = sa.select(_KEY).where(
     _KEY.c.holder == sa.bindparam("of_holder"), _KEY.c.retention == sa.bindparam("of_retention")
 )
 _HOLD = _FIND.with_for_update(read=True, key_share=True)
-_HOLD_MANY = (
-    sa.select(_KEY)
-    .where(
-        _KEY.c.holder.in_(sa.bindparam("of_holders", expanding=True)),
-        _KEY.c.retention == sa.bindparam("of_retention"),
-    )
-    .order_by(_KEY.c.holder)
-    .with_for_update(read=True, key_share=True)
+_FIND_MANY = sa.select(_KEY).where(
+    _KEY.c.holder.in_(sa.bindparam("of_holders", expanding=True)),
+    _KEY.c.retention == sa.bindparam("of_retention"),
 )
+_HOLD_MANY = _FIND_MANY.order_by(_KEY.c.holder).with_for_update(read=True, key_share=True)
 #: The same words on both databases.
 _ADD_MISSING: Final = {
     name: insert(_KEY).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
+_ADD_NEW: Final = Insert(_KEY, [column.name for column in _KEY.columns])
 #: Holders named in one statement.
 _PAGE: Final = 500
 
@@ -67,14 +65,20 @@ def find(
 
 
 def find_many(
-    session: Session, holders: Sequence[str], retention: RetentionClass
+    session: Session, holders: Sequence[str], retention: RetentionClass, *, hold: bool = True
 ) -> dict[str, sa.Row[Any]]:
-    """Return the wrapped keys of those holders who have one, and hold them as `find` does."""
+    """Return the wrapped keys of those holders who have one; `hold` as in `find`."""
     found: dict[str, sa.Row[Any]] = {}
+    query = _HOLD_MANY if hold else _FIND_MANY
     for start in range(0, len(holders), _PAGE):
         wanted = {"of_holders": holders[start : start + _PAGE], "of_retention": retention.value}
-        found.update({row.holder: row for row in session.execute(_HOLD_MANY, wanted)})
+        found.update({row.holder: row for row in session.execute(query, wanted)})
     return found
+
+
+def add_new(session: Session, keys: Sequence[Mapping[str, object]]) -> None:
+    """Add wrapped keys of holders whom this transaction made, so that nobody else adds theirs."""
+    _ADD_NEW.run(session, keys)
 
 
 def add_many(session: Session, keys: Sequence[Mapping[str, object]]) -> int:

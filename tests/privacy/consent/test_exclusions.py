@@ -1,6 +1,7 @@
 """Exclusion lists: imported whole or not at all, resumable, and checked before each marketing."""
 
 import json
+import threading
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from policies.errors import InvalidInput
+from policies.errors import InvalidInput, NotFound
 from privacy.consent import exclusions as module
 from privacy.consent.exclusion_commands import group
 from privacy.consent.exclusion_files import MAX_LINE, lines_of, read_lines
@@ -75,6 +76,40 @@ def test_an_import_replaces_the_list_at_its_end_and_goes_on_where_it_was_killed(
     assert stored(world) == 1
     world.settle()
     assert world.verify().findings == []
+
+
+@pytest.mark.parametrize(
+    "texts", [("a@b.org\nc@d.org", "a@b.org\nc@d.org"), ("a@b.org", "c@d.org")]
+)
+def test_two_first_imports_of_a_list_at_once_leave_one_whole_list(
+    world: World, tmp_path: Path, texts: tuple[str, str]
+) -> None:
+    files = [tmp_path / name for name in ("first.txt", "second.txt")]
+    together, outcomes = threading.Barrier(2), list[object]()
+
+    def import_file(path: Path) -> None:
+        together.wait(30)
+        try:
+            world.placet.people.exclusions.import_file("robinson", path, lambda _each: None)
+            outcomes.append("done")
+        except NotFound as error:  # of two files, the later one took the list over
+            outcomes.append(error.detail)
+
+    for path, text in zip(files, texts, strict=True):
+        path.write_text(text)
+    threads = [threading.Thread(target=import_file, args=(path,)) for path in files]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    taken_over = "another import of this list began meanwhile"
+    assert len(outcomes) == 2
+    assert set(outcomes) <= {"done", taken_over}
+    assert "done" in outcomes
+    assert outcomes.count("done") == 2 or texts[0] != texts[1]
+    with world.placet.runtime.snapshot() as session:
+        [in_force] = world.placet.people.exclusions.lists(session)
+    assert in_force.addresses == stored(world) == len(texts[0].split())
 
 
 @on_sqlite

@@ -357,8 +357,14 @@ def test_the_file_of_refused_rows_is_nobody_else_s(world: World, tmp_path: Path)
     command = group(
         lambda: Bulk(world.placet.imports, ConsentExports(world.placet.runtime), world.clock)
     )
-    told = CliRunner().invoke(command, ["import", str(path), "--dry-run"])
-    assert told.exit_code == 0, told.output
+    for _ in range(2):  # its own file it writes anew
+        told = CliRunner().invoke(command, ["import", str(path), "--dry-run"])
+        assert told.exit_code == 0, told.output
+    told = CliRunner().invoke(
+        command, ["import", str(path), "--dry-run", "--refused", str(refused)]
+    )
+    assert told.exit_code == 1
+    assert "a dry run writes over none" in told.output
     assert refused.read_bytes() == kept
 
 

@@ -1,4 +1,7 @@
 import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policies.errors import InvalidInput
 from privacy.keys.blind_index import BlindIndex, IdentifierKind, normalise_email
@@ -25,6 +28,33 @@ def test_what_is_no_address_is_refused_by_the_field_it_stands_in(bad: str) -> No
     with pytest.raises(InvalidInput) as caught:
         normalise_email(bad, field="identifiers.3")
     assert caught.value.field == "identifiers.3"
+
+
+@given(
+    st.from_regex(
+        r"[A-Za-z0-9._+-]{1,12}@(?:[A-Za-z0-9-]{1,8}\.){0,2}[A-Za-z0-9-]{1,8}", fullmatch=True
+    )
+    | st.sampled_from(
+        [
+            "a@xn--bcher-kva.example",
+            "a@localhost",
+            f"a@{'b' * 64}.com",
+            f"{'a' * 70}@b.com",
+            "a@b.test",
+        ]
+    )
+)
+def test_a_plain_address_is_read_as_the_library_reads_it(address: str) -> None:
+    expected = refused = None
+    try:
+        found = validate_email(address, check_deliverability=False, test_environment=True)
+        expected = found.normalized.casefold()
+    except EmailNotValidError as error:
+        refused = str(error)
+    try:
+        assert normalise_email(address) == expected
+    except InvalidInput as told:
+        assert told.detail == refused  # noqa: PT017 - by the same words, or not at all
 
 
 def test_an_index_depends_on_the_key_the_kind_and_the_version(

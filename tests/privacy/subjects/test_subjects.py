@@ -177,6 +177,6 @@ def test_a_row_that_the_database_refuses_is_not_tried_for_ever(world: World) -> 
                 "CREATE TRIGGER refuses BEFORE INSERT ON subject BEGIN SELECT RAISE(ABORT, '-'); END"
             )
         )
-        arrivals = Arrivals(world.placet.sealer, subjects.identifiers)
+        arrivals = Arrivals(world.placet.sealer, subjects.identifiers, world.placet.log)
         with pytest.raises(sa.exc.IntegrityError):
             arrivals.by_many(uow, [subjects.identifiers.read(IdentifierKind.EMAIL, ANA)])
