@@ -210,6 +210,7 @@ class EventTag(StrEnum):
     CONSENT_CONSENT_REVOKED = "consent:consent:revoked"
     CONSENT_CONSENT_INVALIDATED = "consent:consent:invalidated"
     CONSENT_ENDING_ORDERED = "consent:ending:ordered"
+    CONSENT_LETTER_SENT_AGAIN = "consent:letter:sent-again"
     CONSENT_MOMENT_LOOKED_UP = "consent:moment:looked-up"
     CONSENT_OBJECTION_MADE = "consent:objection:made"
     CONSENT_OBJECTION_LIFTED = "consent:objection:lifted"

@@ -101,10 +101,11 @@ class ApplicationConsents:
         """Return whom the application's pseudonym names.
 
         Raises:
-            NotFound: nobody; another application's pseudonym is answered alike.
+            NotFound: nobody; another application's pseudonym, or another person's where a token
+                was issued for one, is answered alike.
         """
         found = self._pseudonyms.resolve(session, actor.domain, pseudonym)
-        if found is None:
+        if found is None or not self._is_of(session, actor, found):
             raise NotFound("this application knows nobody by that pseudonym", field="subject")
         return found
 
@@ -157,7 +158,16 @@ class ApplicationConsents:
         identifier = self._identifier(word) or self._read(IdentifierKind.EMAIL, "")
         # The address itself is the application's; a blind index is enough to find the person.
         subject_id = self._subjects.by(uow, identifier, keep=False)
+        if not self._is_of(uow.session, uow.actor, subject_id):
+            raise NotFound("the token was issued for somebody else", field="subject")
         return subject_id, self._pseudonyms.issue(uow, uow.actor.domain, subject_id)
+
+    def _is_of(self, session: Session, actor: Actor, subject_id: str) -> bool:
+        """Tell whether a caller may speak of a person: a token for a person of that one alone."""
+        if actor.subject_id is None:
+            return True
+        of_token = self._subjects.current(session, actor.subject_id)
+        return self._subjects.current(session, subject_id) == of_token
 
     def _identifier(self, word: Word) -> Identifier | None:
         return self._read(*word.found_by) if word.found_by else None

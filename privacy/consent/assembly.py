@@ -14,6 +14,7 @@ from privacy.consent import (
     pages,
     people_assembly,
     portal_history,
+    portal_waiting,
     receipt_api,
     receipt_pages,
     receipt_schema_pages,
@@ -21,6 +22,7 @@ from privacy.consent import (
 from privacy.consent.acknowledgements import Acknowledgements
 from privacy.consent.applications import ApplicationConsents
 from privacy.consent.imports import ConsentImports
+from privacy.consent.imports_writing import PlainWords
 from privacy.consent.lifecycle import Lifecycle
 from privacy.consent.people_assembly import People
 from privacy.consent.receipts import Receipts
@@ -49,7 +51,7 @@ class ConsentServices:
 def assemble(kernel: Kernel) -> ConsentServices:
     """Wire the services."""
     register, subjects, pseudonyms = kernel.register, kernel.subjects, kernel.pseudonyms
-    arrivals = Arrivals(kernel.sealer, subjects.identifiers)
+    arrivals = Arrivals(kernel.sealer, subjects.identifiers, kernel.log)
     consents = Consents(register)
     people = people_assembly.assemble(
         runtime=kernel.runtime,
@@ -77,6 +79,7 @@ def assemble(kernel: Kernel) -> ConsentServices:
             subjects.identifiers,
             arrivals,
             pseudonyms,
+            PlainWords(consents.keep_words, kernel.log, kernel.sealer),
         ),
         receipts=Receipts(register, kernel.signing_keys, kernel.base_url),
         lifecycle=Lifecycle(consents),
@@ -103,6 +106,7 @@ def blueprints(
         api.blueprint(runtime, consents, services.applications),
         pages.blueprint(runtime, consents, services.people.marketing, questions),
         portal_history.blueprint(runtime, consents),
+        portal_waiting.blueprint(runtime, consents, services.people.double_opt_in, questions),
         receipt_api.blueprint(runtime, consents, services.applications, services.receipts),
         receipt_pages.blueprint(runtime, consents, services.receipts),
         receipt_schema_pages.blueprint(),

@@ -18,6 +18,8 @@ class AttachmentRow(Base):
     Attributes:
         digest: SHA-256 in hex of the file; the events that rest on it name it.
         name_sealed: the file's own name, which may tell whose it is.
+        said_by: who brought it where that was a guardian or a representative, a value of `SaidBy`:
+            it holds their data as well. None: the person, or staff.
     """
 
     __tablename__ = "consent_attachment"
@@ -34,6 +36,7 @@ class AttachmentRow(Base):
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)
     added_by: Mapped[str] = mapped_column(sa.String(200))
     entry_id: Mapped[str] = mapped_column(sa.String(32), sa.ForeignKey("audit_entry.entry_id"))
+    said_by: Mapped[str | None] = mapped_column(sa.String(16))
 
 
 def rows_of(session: Session, subject_id: str) -> Sequence[AttachmentRow]:

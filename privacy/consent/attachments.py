@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
+from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from policies.errors import NotFound
-from policies.vocabulary import RetentionClass
+from policies.vocabulary import RetentionClass, SaidBy
 from privacy.clock import rfc3339
 from privacy.consent import attachment_store as store
 from privacy.consent import guardian_store
@@ -34,6 +35,8 @@ from privacy.keys.sealing import KeyDestroyed, Sealer, place
 from privacy.unit_of_work import UnitOfWork
 
 CLASS = RetentionClass.CONSENT_EVIDENCE
+#: Whoever speaks for somebody else proves it with documents of their own.
+OTHERS = frozenset({SaidBy.GUARDIAN, SaidBy.REPRESENTATIVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Attachments:
         upload: Upload,
         *,
         about: Mapping[str, Json] | None = None,
+        said_by: SaidBy = SaidBy.PERSON,
     ) -> Attachment:
         """Keep a file as evidence about a person; joins the caller's transaction.
 
@@ -80,6 +84,7 @@ class Attachments:
             subject_id: the person, under whose key it is sealed.
             upload: the file.
             about: what it proves, for the sealed evidence of its entry in the log.
+            said_by: who brought it.
 
         Raises:
             InvalidInput: it is no file that is taken; `field` is "evidence".
@@ -108,6 +113,7 @@ class Attachments:
             added_at=uow.now,
             added_by=uow.actor.name,
             entry_id=entry_id,
+            said_by=said_by.value if said_by in OTHERS else None,
         )
         uow.session.add(row)
         uow.session.flush()
@@ -133,10 +139,12 @@ class Attachments:
         return [_attachment(row) for row in store.rows_of(session, subject_id)]
 
     def collect(self, session: Session, subject_id: str) -> Mapping[str, Json]:
-        """Return every file of the person's, and that a guardian of theirs has shown a proof.
+        """Return every file of the person's, and of those that others have brought that they did.
 
-        That proof is the guardian's: it stands whole in their own file alone. A file's content is
-        a `Content`, to be written in base64. Source: GDPR Art. 15(1), (3), (4).
+        What a guardian or a representative has shown holds their data, too: of it the person gets
+        who brought what kind of file when, its digest, and why no copy. A guardian's proof stands
+        whole in the guardian's own file. A file's content is a `Content`, to be written in base64.
+        Source: GDPR Art. 15(1), (3), (4); recital 63.
         """
         files: list[Json] = [
             {
@@ -146,11 +154,15 @@ class Attachments:
             }
             for row in self._own(session, subject_id)
         ]
-        shown = _proofs_for(session, subject_id)
-        proofs: list[Json] = [
-            _described(row) for row in store.rows_of(session, subject_id) if row.digest in shown
+        theirs: list[Json] = [
+            {
+                **_described(row),
+                "said_by": row.said_by or SaidBy.GUARDIAN.value,
+                "withheld": _withheld(),
+            }
+            for row in _of_others(session, subject_id)
         ]
-        return {"files": files, **({"guardian_proofs": proofs} if proofs else {})}
+        return {"files": files, **({"files_of_others": theirs} if theirs else {})}
 
     def files(self, subject_id: str) -> Iterator[tuple[str, bytes]]:
         """Yield (name, content) of every file of the person's, opening one at a time."""
@@ -169,9 +181,10 @@ class Attachments:
 
     @staticmethod
     def _own(session: Session, subject_id: str) -> Iterator[store.AttachmentRow]:
-        """The files about a person without their guardians' proofs, and those they showed."""
-        others = _proofs_for(session, subject_id)
-        yield from (r for r in store.rows_of(session, subject_id) if r.digest not in others)
+        """The files about a person that no other has brought, and the proofs that they showed."""
+        others = {row.attachment_id for row in _of_others(session, subject_id)}
+        rows = store.rows_of(session, subject_id)
+        yield from (row for row in rows if row.attachment_id not in others)
         for each in guardian_store.of_guardian(session, subject_id):
             if each.attachment is not None:
                 rows = store.rows_of(session, each.child_id)
@@ -203,9 +216,20 @@ class Attachments:
         return self._sealer.open(session, row.subject_id, CLASS, where, sealed)
 
 
-def _proofs_for(session: Session, child_id: str) -> set[str | None]:
-    """The digests of what the guardians of a child have shown of themselves."""
-    return {row.attachment for row in guardian_store.of_child(session, child_id)} - {None}
+def _of_others(session: Session, subject_id: str) -> list[store.AttachmentRow]:
+    """What a person's guardians have shown of themselves, and what others brought for the person."""
+    shown = {row.attachment for row in guardian_store.of_child(session, subject_id)}
+    rows = store.rows_of(session, subject_id)
+    return [row for row in rows if row.said_by is not None or row.digest in shown]
+
+
+def _withheld() -> str:
+    return str(
+        gettext(
+            "No va la copia porque el documento tiene datos de quien lo trajo (RGPD, artículo 15.4)."
+            " Si lo necesitas, pídenos una copia con esos datos tapados."
+        )
+    )
 
 
 def _described(row: store.AttachmentRow) -> dict[str, Json]:

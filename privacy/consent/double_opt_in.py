@@ -8,46 +8,50 @@ Source: GDPR Art. 4(11), 7(1): that it was this person must be provable.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from sqlalchemy.orm import Session
 
-from policies.errors import DomainError, InvalidInput, NotFound
+from policies.errors import DomainError, NotFound
 from policies.register.model import Purpose
-from policies.vocabulary import ConsentAction, ConsentChannel
+from policies.vocabulary import ConsentAction, ConsentChannel, EventTag, RetentionClass
 from privacy.consent import double_opt_in_store as store
 from privacy.consent import store as consent_store
+from privacy.consent.double_opt_in_letters import LIFETIME, ConfirmationLetters
 from privacy.consent.model import (
     IN_FORCE,
     ConsentEvent,
+    GuardianNeeded,
     Shown,
     consent_purpose,
     purpose_rule,
     shown_once,
 )
 from privacy.consent.service import Consents
+from privacy.events import Event
 from privacy.ids import new_token, secret_digest
-from privacy.keys.blind_index import IdentifierKind
 from privacy.mail import Postbox
 from privacy.subjects.identifiers import Identifier
 from privacy.subjects.model import SubjectErased, SubjectsMerged
 from privacy.subjects.service import Subjects
 from privacy.unit_of_work import UnitOfWork
 
-LIFETIME: Final = timedelta(days=7)
-MAX_LETTERS: Final = 3
-"""So many letters go to one address in `LETTERS_WITHIN`, about all units together: whoever types
-somebody else's address into forms must not flood a mailbox, and whoever lost a letter gets another.
-"""
-LETTERS_WITHIN: Final = timedelta(days=1)
 TOGETHER: Final = timedelta(minutes=10)
 """A unit asked so soon after another gets no letter of its own: one form asks for several."""
 _REMEMBERED: Final = timedelta(days=30)
-LETTER: Final = "consent-confirm"
 #: After these the person has not said no: the clock ends a consent without their word.
 _NO_WORD: Final = IN_FORCE | {ConsentAction.EXPIRED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterSentAgain(Event):
+    """The person had the letter sent again; the link of the one before ended."""
+
+    tag: ClassVar[EventTag] = EventTag.CONSENT_LETTER_SENT_AGAIN
+    retention: ClassVar[RetentionClass] = RetentionClass.CONSENT_EVIDENCE
+    purpose: str
 
 
 class ConfirmationNotValid(DomainError):
@@ -63,6 +67,8 @@ class Asked:
     Attributes:
         request: the event that it follows.
         shown: the words that the consent is given to.
+        until: until when it can be confirmed; aware UTC, half-open.
+        by_letter: a letter went to its address, behind whose link it stands.
     """
 
     request: ConsentEvent
@@ -70,6 +76,8 @@ class Asked:
     shown: Shown
     explicit: bool
     identifier_id: str
+    until: datetime
+    by_letter: bool
 
 
 class DoubleOptIn:
@@ -87,8 +95,7 @@ class DoubleOptIn:
     ) -> None:
         self._consents = consents
         self._subjects = subjects
-        self._postbox = postbox
-        self._base_url = base_url
+        self._letters = ConfirmationLetters(consents.register, subjects, postbox, base_url)
 
     def is_needed(self, uow: UnitOfWork, purpose: str, subject_id: str) -> bool:
         """Tell whether a consent counts only once it is confirmed: unless the person is signed in.
@@ -121,17 +128,19 @@ class DoubleOptIn:
         """Record the request and write to the address; joins the caller's transaction.
 
         Where the address has had as many letters as may be, or one just now, none is sent: the
-        page behind the earlier ones lists the request.
+        page behind the earlier ones lists the request. Nor is one sent to somebody who has died or
+        whose data is blocked or restricted, and of the first two nothing waits: whoever asks is
+        told no difference (docs/consent.md). A child is written to; the page says who decides.
 
         Raises:
             InvalidInput: there is no e-mail address to write to; `field` is "subject.email".
-            NotFound, UnknownPurpose, NotByConsent, StaleNotice, UnknownLanguage, GuardianNeeded:
-                as in `Consents.record_given`.
+            NotFound, UnknownPurpose, NotByConsent, StaleNotice, UnknownLanguage: as in
+                `Consents.record_requested`.
         """
         person = self._subjects.hold_current(uow.session, subject_id)
         if person is None:
             raise NotFound("there is no such person")
-        to = self._address(uow, person, found_by)
+        to = self._letters.address(uow, person, found_by)
         identifier_id = self._subjects.identifiers.id_of(uow.session, to)
         if identifier_id is None:
             raise NotFound("this address finds nobody", field="subject.email")
@@ -143,8 +152,15 @@ class DoubleOptIn:
             language=language,
             channel=channel,
         )
+        standing = self._subjects.standing(uow.session, person)
+        if standing is None or standing.deceased or standing.blocked:
+            return event
         token = new_token(uow.ids)
-        is_mailed = self._may_write(uow, person, purpose, identifier_id)
+        is_mailed = (
+            not standing.restricted
+            and not self._was_written_to_just_now(uow, person, purpose, identifier_id)
+            and self._letters.may_be_written(uow, to)
+        )
         store.delete_before(uow.session, uow.now - _REMEMBERED)
         store.drop_unmailed(uow.session, person, purpose, identifier_id)
         uow.session.add(
@@ -162,7 +178,7 @@ class DoubleOptIn:
         )
         uow.session.flush()
         if is_mailed:
-            self._write(uow, to, purpose, language, token)
+            self._letters.write(uow, to, purpose, language, token)
         return event
 
     def behind_link(self, session: Session, token: str, now: datetime) -> list[Asked]:
@@ -172,7 +188,8 @@ class DoubleOptIn:
 
         Raises:
             ConfirmationNotValid: the link has expired or never was, or nothing of it waits: it was
-                used, or overtaken by another word.
+                used, or overtaken by another word; or the person has died.
+            GuardianNeeded: the person is too young to consent alone.
         """
         link = store.with_token(session, secret_digest(token))
         if link is None or not link.mailed or link.expires_at <= now:
@@ -183,18 +200,90 @@ class DoubleOptIn:
             asked = self._asked(session, row)
             if asked is not None:
                 found.setdefault(row.purpose, asked)
-        if not found:
+        standing = self._subjects.standing(session, link.subject_id)
+        if not found or standing is None or standing.deceased:
             raise ConfirmationNotValid("the link was used, or overtaken by another word")
+        if self._consents.is_minor(session, link.subject_id, now):
+            raise GuardianNeeded("a parent or guardian must consent for this person")
         return sorted(found.values(), key=lambda each: each.purpose.id != link.purpose)
 
     def waiting_for(self, session: Session, subject_id: str, now: datetime) -> list[Asked]:
-        """Return what waits for a person's confirmation, each unit once, newest first."""
+        """Return what waits for a person's confirmation, each unit once, newest first.
+
+        Nothing waits for a child: a guardian decides.
+        """
+        if self._consents.is_minor(session, subject_id, now):
+            return []
         found: dict[str, Asked] = {}
-        for row in store.of_person(session, subject_id, now):
+        rows = store.of_person(session, subject_id, now)
+        written_to = {row.identifier_id for row in rows if row.mailed}
+        for row in rows:
             asked = self._asked(session, row)
             if asked is not None:
-                found.setdefault(row.purpose, asked)
+                by_letter = row.identifier_id in written_to
+                found.setdefault(row.purpose, replace(asked, by_letter=by_letter))
         return list(found.values())
+
+    def of_person(self, session: Session, subject_id: str, event_id: str, now: datetime) -> Asked:
+        """Return one of what waits for a person, by its request.
+
+        Raises:
+            ConfirmationNotValid: it was confirmed, overtaken or has expired, or is somebody else's.
+        """
+        found = self.waiting_for(session, subject_id, now)
+        asked = next((each for each in found if each.request.event_id == event_id), None)
+        if asked is None:
+            raise ConfirmationNotValid("nothing of that request waits for this person")
+        return asked
+
+    def answer(
+        self, uow: UnitOfWork, subject_id: str, event_id: str, *, given: bool
+    ) -> ConsentEvent:
+        """Record what the person, signed in, answers in place of the link; commits.
+
+        It says nothing of the address: that stays as proved as it was.
+
+        Raises:
+            ConfirmationNotValid: as in `of_person`.
+        """
+        person = self._consents.hold(uow, subject_id)
+        asked = self.of_person(uow.session, person, event_id, uow.now)
+        store.close_others(uow.session, person, asked.purpose.id, uow.now)
+        if given:
+            event = self._given(uow, person, asked)
+        else:
+            event = self._consents.record_refused(
+                uow,
+                person,
+                asked.purpose.id,
+                notice_version=asked.request.notice_version,
+                language=asked.request.language,
+                channel=ConsentChannel.WEB,
+            )
+        uow.commit()
+        return event
+
+    def write_again(self, uow: UnitOfWork, subject_id: str, event_id: str) -> bool:
+        """Send the person, signed in, the letter with a new link, which counts anew; commits.
+
+        Returns:
+            False: nothing is sent, since the address has had as many letters as may be, or is not
+            kept here.
+
+        Raises:
+            ConfirmationNotValid: as in `of_person`.
+        """
+        person = self._consents.hold(uow, subject_id)
+        asked = self.of_person(uow.session, person, event_id, uow.now)
+        to = self._letters.kept(uow.session, person, asked.identifier_id)
+        if to is None or not self._letters.may_be_written(uow, to):
+            return False
+        token = new_token(uow.ids)
+        store.renew(uow.session, event_id, secret_digest(token), uow.now + LIFETIME)
+        self._letters.write(uow, to, asked.purpose.id, asked.request.language, token)
+        uow.record(LetterSentAgain(subject_id=person, purpose=asked.purpose.id))
+        uow.commit()
+        return True
 
     def confirm(self, uow: UnitOfWork, token: str, unit: str | None = None) -> ConsentEvent:
         """Record the consent, and that the address is the person's; works once, and commits.
@@ -221,7 +310,12 @@ class DoubleOptIn:
         store.close_others(uow.session, person, asked.purpose.id, uow.now)
         if not self._subjects.identifiers.verify_by_id(uow, person, asked.identifier_id):
             raise ConfirmationNotValid("the address is this person's no more")
-        event = self._consents.record_given(
+        event = self._given(uow, person, asked)
+        uow.commit()
+        return event
+
+    def _given(self, uow: UnitOfWork, person: str, asked: Asked) -> ConsentEvent:
+        return self._consents.record_given(
             uow,
             person,
             asked.purpose.id,
@@ -231,8 +325,6 @@ class DoubleOptIn:
             explicit=asked.explicit,
             confirms=asked.request.event_id,
         )
-        uow.commit()
-        return event
 
     @staticmethod
     def forget(uow: UnitOfWork, event: SubjectErased) -> None:
@@ -246,47 +338,14 @@ class DoubleOptIn:
         if event.subject_id is not None:
             store.move(uow.session, source=event.alias_id, target=event.subject_id)
 
-    def _address(self, uow: UnitOfWork, person: str, found_by: Identifier | None) -> Identifier:
-        """Return where the letter goes: to the address named, or else to one that is kept.
-
-        Whoever names a telephone number is not told whether an address is kept beside it.
-        """
-        if found_by is not None and found_by.kind is IdentifierKind.EMAIL:
-            return found_by
-        kept = [] if found_by else self._subjects.identifiers.of(uow.session, person)
-        if not kept:
-            message = "this consent is confirmed by mail: name the address"
-            raise InvalidInput(message, field="subject.email")
-        return next((each for each in kept if each.verified_at), kept[0]).identifier
-
     @staticmethod
-    def _may_write(uow: UnitOfWork, person: str, purpose: str, identifier_id: str) -> bool:
-        """Whether this request has a letter of its own."""
-        since = uow.now - LETTERS_WITHIN
-        if store.mailed_since(uow.session, person, identifier_id, since) >= MAX_LETTERS:
-            return False
-        return not any(
+    def _was_written_to_just_now(
+        uow: UnitOfWork, person: str, purpose: str, identifier_id: str
+    ) -> bool:
+        """Whether a letter about another unit went to the address so lately that it serves."""
+        return any(
             each.mailed and each.purpose != purpose and each.asked_at > uow.now - TOGETHER
             for each in store.waiting(uow.session, person, identifier_id, uow.now)
-        )
-
-    def _write(
-        self, uow: UnitOfWork, to: Identifier, purpose: str, language: str, token: str
-    ) -> None:
-        register = self._consents.register
-        unit = register.purposes[purpose]
-        self._postbox.send(
-            uow,
-            to=to.value,
-            letter=LETTER,
-            locale=language,
-            values={
-                "purpose": unit.title.get(language) or unit.title["es"],
-                "summary": unit.summary.get(language) or unit.summary["es"],
-                "controller": register.controller.name,
-                "days": LIFETIME.days,
-                "action_url": f"{self._base_url}/privacy/confirm/{token}",
-            },
         )
 
     def _asked(self, session: Session, row: store.ConfirmationRow) -> Asked | None:
@@ -300,7 +359,9 @@ class DoubleOptIn:
         words = shown_once(
             self._consents.register, purpose, request.notice_version, request.language
         )
-        return Asked(request, purpose, words, row.explicit, row.identifier_id)
+        return Asked(
+            request, purpose, words, row.explicit, row.identifier_id, row.expires_at, row.mailed
+        )
 
     def _still_asked(
         self, session: Session, subject_id: str, request: ConsentEvent

@@ -41,6 +41,9 @@ def blueprint(runtime: Runtime, consents: Consents, double_opt_in: DoubleOptIn) 
     def gone() -> BaseResponse:
         return make_response(render_template("consent/confirm_gone.html"), GONE)
 
+    def minor() -> BaseResponse:
+        return make_response(render_template("consent/confirm_minor.html"), CONFLICT)
+
     @routes.get("/privacy/confirm/<string(maxlength=64):token>")
     @requires(Scope.PUBLIC)
     def ask(token: str) -> BaseResponse:
@@ -49,6 +52,8 @@ def blueprint(runtime: Runtime, consents: Consents, double_opt_in: DoubleOptIn) 
             waiting = behind(token)
         except ConfirmationNotValid:
             return gone()
+        except GuardianNeeded:
+            return minor()
         unit = request.args.get("unit")
         asked = next((each for each in waiting if each.purpose.id == unit), waiting[0])
         frequency = asked.purpose.frequency
@@ -79,7 +84,7 @@ def blueprint(runtime: Runtime, consents: Consents, double_opt_in: DoubleOptIn) 
         except ConfirmationNotValid:
             return gone()
         except GuardianNeeded:
-            return make_response(render_template("consent/confirm_minor.html"), CONFLICT)
+            return minor()
         return make_response(
             render_template(
                 "consent/confirmed.html",

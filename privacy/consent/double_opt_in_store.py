@@ -89,16 +89,14 @@ def of_person(session: Session, subject_id: str, now: datetime) -> Sequence[Conf
     return session.scalars(query).all()
 
 
-def mailed_since(session: Session, subject_id: str, identifier_id: str, since: datetime) -> int:
-    """Return how many letters went to one address of a person at an instant or later."""
-    row = ConfirmationRow
-    query = sa.select(sa.func.count()).where(
-        row.subject_id == subject_id,
-        row.identifier_id == identifier_id,
-        row.mailed,
-        row.asked_at >= since,
+def renew(session: Session, event_id: str, digest: str, expires_at: datetime) -> None:
+    """Let another link, mailed now, confirm what waits; the one before confirms nothing more."""
+    session.execute(
+        sa.update(ConfirmationRow)
+        .where(ConfirmationRow.event_id == event_id, ConfirmationRow.confirmed_at.is_(None))
+        .values(token_digest=digest, mailed=True, expires_at=expires_at)
+        .execution_options(synchronize_session=False)
     )
-    return session.scalar(query) or 0
 
 
 def drop_unmailed(session: Session, subject_id: str, purpose: str, identifier_id: str) -> None:

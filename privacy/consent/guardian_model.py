@@ -22,6 +22,17 @@ MAX_OPEN_INVITATIONS: Final = 3
 #: address mistyped once, and one more. Taking one back must not make room for letters without end.
 MAX_INVITATIONS: Final = 5
 INVITED_WITHIN: Final = timedelta(days=1)
+#: Invitations to one address without a day's pause, of whichever children: a mother or father of
+#: several is invited by each of them, and a stranger's mailbox is not flooded from many accounts.
+MAX_TO_ADDRESS: Final = 5
+
+
+class TooManyOpen(Conflict):
+    """As many invitations of a child as may be are open."""
+
+
+class TooManyInvitations(Conflict):
+    """As many invitations as may be went out within a day: of a child, or to an address."""
 
 
 class InvitationNotValid(DomainError):

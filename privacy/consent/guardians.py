@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from policies.errors import Conflict, Forbidden, InvalidInput, NotFound
-from policies.vocabulary import Attribute, RetentionClass
+from policies.vocabulary import Attribute, RetentionClass, SaidBy
 from privacy.consent import guardian_store as store
 from privacy.consent import store as consent_store
 from privacy.consent.attachment_model import Upload
@@ -21,16 +21,20 @@ from privacy.consent.guardian_model import (
     INVITED_WITHIN,
     MAX_INVITATIONS,
     MAX_OPEN_INVITATIONS,
+    MAX_TO_ADDRESS,
     GuardianAccepted,
     GuardianInvited,
     Guardianship,
     GuardianshipEnd,
     InvitationNotValid,
     Relation,
+    TooManyInvitations,
+    TooManyOpen,
 )
 from privacy.consent.guardian_source import close
 from privacy.consent.guardian_store import to_guardianship
 from privacy.consent.guardian_words import held_minor
+from privacy.consent.letter_limit import count_letter
 from privacy.consent.model import ConsentEvent
 from privacy.consent.service import Consents
 from privacy.events import Json
@@ -42,6 +46,7 @@ from privacy.subjects.service import Subjects
 from privacy.unit_of_work import UnitOfWork
 
 BATCH = 100
+LETTER = "guardian-invited"
 CLASS = RetentionClass.CONSENT_EVIDENCE
 
 #: Ends consents that count no more: (the transaction, (person, unit) pairs, why).
@@ -89,7 +94,9 @@ class Guardians:
             NotFound: there is no such person.
             NotAMinor: the person consents alone.
             InvalidInput: it is no address, or the child's own; `field` is "email".
-            Conflict: as many invitations as may be are open, or were sent within a day.
+            TooManyOpen: as many invitations of the child as may be are open.
+            TooManyInvitations: as many as may be were sent within a day, of the child or, whoever
+                invited, to the address; `field` is "email".
         """
         child_id = self._minor(uow, child_id)
         identifiers = self._subjects.identifiers
@@ -98,13 +105,23 @@ class Guardians:
             raise InvalidInput("this is the person's own address", field="email")
         rows = store.of_child(uow.session, child_id)
         if sum(_is_open(row, uow.now) for row in rows) >= MAX_OPEN_INVITATIONS:
-            raise Conflict("earlier invitations are still open")
+            raise TooManyOpen("earlier invitations are still open", field="email")
         since = uow.now - INVITED_WITHIN
         if (
             sum(row.attachment is None and row.invited_at > since for row in rows)
             >= MAX_INVITATIONS
         ):
-            raise Conflict("as many were invited today as may be")
+            raise TooManyInvitations("as many were invited today as may be", field="email")
+        index = identifiers.index(invited)
+        if not count_letter(
+            uow.session,
+            LETTER,
+            index,
+            at_most=MAX_TO_ADDRESS,
+            within=INVITED_WITHIN,
+            now=uow.now,
+        ):
+            raise TooManyInvitations("as many went to this address as may be", field="email")
         token = new_token(uow.ids)
         row = self._add(uow, child_id, language)
         row.token_digest = secret_digest(token)
@@ -119,7 +136,7 @@ class Guardians:
         self._postbox.send(
             uow,
             to=invited.value,
-            letter="guardian-invited",
+            letter=LETTER,
             locale=language,
             values={
                 "action_url": f"{self._base_url}/privacy/guardian/{token}",
@@ -203,7 +220,9 @@ class Guardians:
                 raise InvalidInput("nobody here has this address", field="email")
             self._may_guard(uow, child_id, guardian_id)
         proof: dict[str, Json] = {"guardian": who.strip(), "relation": relation.value}
-        attachment = self._attachments.add(uow, child_id, upload, about=proof)
+        attachment = self._attachments.add(
+            uow, child_id, upload, about=proof, said_by=SaidBy.GUARDIAN
+        )
         row = self._add(uow, child_id, language)
         row.guardian_id, row.accepted_at = guardian_id, uow.now
         row.attachment = attachment.digest

@@ -28,6 +28,8 @@ from privacy.unit_of_work import Runtime, UnitOfWork
 BATCH: Final = 500
 EVERY: Final = timedelta(seconds=15)
 MAX_REASON: Final = 500
+#: No merge takes so long: one that was at work when an order was given is dated before it.
+LONGEST: Final = timedelta(hours=1)
 #: What the controller may do to a consent of somebody's.
 BY_CONTROLLER: Final = (ConsentAction.REVOKED, ConsentAction.INVALIDATED)
 
@@ -167,31 +169,43 @@ class Lifecycle:
                 ordered_by=uow.actor.name,
                 given_until=uow.now,
                 people=people,
+                consents=consents,
             )
         )
         uow.commit()
         return ending_id
 
     def carry_out(self, uow: UnitOfWork, limit: int = BATCH) -> int:
-        """End the next batch of the oldest order, commit, and return how many ended."""
+        """Go through the next batch of consents for the oldest order, and commit. A worker's.
+
+        Each consent in force is looked at once, in one order, and the order remembers where it is.
+        What a merge brought behind that place meanwhile is looked at in the end.
+
+        Args:
+            uow: the worker's.
+            limit: at most so many consents are looked at.
+
+        Returns:
+            How many were looked at.
+        """
         row = lifecycle_store.unfinished(uow.session)
         if row is None:
             return 0
-        pairs = lifecycle_store.given_under(
-            uow.session,
-            row.notice,
-            row.version,
-            row.recorded_by,
-            until=row.given_until,
-            limit=limit,
-        )
+        after = (row.after_subject, row.after_purpose or "") if row.after_subject else None
+        page = lifecycle_store.in_force_after(uow.session, after, limit)
+        events = [event_id for _, _, event_id in page if event_id]
+        pairs = lifecycle_store.given_under(uow.session, row, events)
         how = Ending(ConsentAction(row.action), SaidBy.CONTROLLER, row.ordered_by, row.reason)
-        done = self._end(uow, pairs, how)
-        row.done += done
-        if not pairs:
+        row.done += self._end(uow, pairs, how)
+        if len(page) == limit:
+            row.after_subject, row.after_purpose, _ = page[-1]
+        else:  # after the last page's people are held: a merge of one of them has ended by now
+            merged = lifecycle_store.in_force_of_merged(uow.session, row.given_until - LONGEST)
+            left = lifecycle_store.given_under(uow.session, row, merged)
+            row.done += self._end(uow, left, how)
             row.finished_at = uow.now
         uow.commit()
-        return done
+        return len(page)
 
     # ---- inside
 

@@ -15,6 +15,8 @@ from privacy.database import OPERATIONAL, Base, UtcDateTime
 from privacy.subjects.store import SubjectRow, all_ids
 
 ID = sa.String(32)
+#: Events named in one statement.
+_PAGE = 500
 _YES = sorted(action.value for action in YES)
 
 
@@ -56,7 +58,9 @@ class EndingRow(Base):
         recorded_by: only what this actor recorded; None: whoever did.
         given_until: only what was given by then; later ones are under other circumstances.
         people: how many there were when it was ordered.
+        consents: and how many consents; None where the order is older than this column.
         done: how many consents it has ended so far.
+        after_subject, after_purpose: the last consent that was looked at; None before the first.
     """
 
     __tablename__ = "consent_ending"
@@ -71,7 +75,10 @@ class EndingRow(Base):
     ordered_by: Mapped[str] = mapped_column(sa.String(200))
     given_until: Mapped[datetime] = mapped_column(UtcDateTime)
     people: Mapped[int]
+    consents: Mapped[int | None]
     done: Mapped[int] = mapped_column(default=0, server_default="0")
+    after_subject: Mapped[str | None] = mapped_column(ID)
+    after_purpose: Mapped[str | None] = mapped_column(sa.String(64))
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
@@ -190,6 +197,37 @@ def forget(session: Session, subject_id: str) -> None:
         session.execute(sa.delete(table).where(table.subject_id == subject_id))
 
 
+def in_force_after(
+    session: Session, after: Pair | None, limit: int
+) -> list[tuple[str, str, str | None]]:
+    """Return (subject id, purpose, event id) of a page of consents in force, in their one order.
+
+    Args:
+        session: the caller's.
+        after: the last one of the page before; None begins with the first.
+        limit: at most so many.
+    """
+    query = (
+        sa.select(StateRow.subject_id, StateRow.purpose, StateRow.event_id)
+        .where(StateRow.action.in_(_YES))
+        .order_by(StateRow.subject_id, StateRow.purpose)
+        .limit(limit)
+    )
+    if after is not None:
+        beyond = sa.tuple_(StateRow.subject_id, StateRow.purpose)
+        query = query.where(beyond > sa.tuple_(*map(sa.literal, after)))
+    return [(row.subject_id, row.purpose, row.event_id) for row in session.execute(query)]
+
+
+def in_force_of_merged(session: Session, since: datetime) -> list[str]:
+    """Return the ids of the events on which consents of people stand who were merged since then."""
+    ids = sa.select(SubjectRow.merged_into).where(SubjectRow.merged_at >= since)
+    query = sa.select(StateRow.event_id).where(
+        StateRow.subject_id.in_(ids), StateRow.action.in_(_YES), StateRow.event_id.is_not(None)
+    )
+    return [event_id for event_id in session.scalars(query) if event_id]
+
+
 def _given_under(
     notice: str, version: int, recorded_by: str | None, until: datetime
 ) -> sa.Select[str, str]:
@@ -205,18 +243,14 @@ def _given_under(
     return query if recorded_by is None else query.where(EventRow.recorded_by == recorded_by)
 
 
-def given_under(
-    session: Session,
-    notice: str,
-    version: int,
-    recorded_by: str | None,
-    *,
-    until: datetime,
-    limit: int,
-) -> list[Pair]:
-    """Return whose consents in force were given under a notice revision, by one collection."""
-    rows = session.execute(_given_under(notice, version, recorded_by, until).limit(limit))
-    return [(row.subject_id, row.purpose) for row in rows]
+def given_under(session: Session, order: EndingRow, events: Sequence[str]) -> list[Pair]:
+    """Return whose consents an order ends, among those that stand on certain events."""
+    query = _given_under(order.notice, order.version, order.recorded_by, order.given_until)
+    found: list[Pair] = []
+    for start in range(0, len(events), _PAGE):
+        some = query.where(EventRow.event_id.in_(events[start : start + _PAGE]))
+        found += [(row.subject_id, row.purpose) for row in session.execute(some)]
+    return found
 
 
 def count_given_under(

@@ -361,8 +361,8 @@ def said_live(event: ConsentEvent, stood: Word | None, now: datetime) -> Consent
     """
     if event.recorded_at is not None or event.action is ConsentAction.REQUESTED:
         return event
-    at = live_at(event.action, now, stood.fact if stood else None)
-    return event if at == event.at else replace(event, at=at, recorded_at=now)
+    at = live_at(event.action, max(now, event.at), stood.fact if stood else None)
+    return event if at == now else replace(event, at=at, recorded_at=now)
 
 
 def _event(

@@ -24,9 +24,12 @@ from privacy.consent import (
 from privacy.consent.applications import ApplicationConsents
 from privacy.consent.attachments import Attachments
 from privacy.consent.double_opt_in import DoubleOptIn
+from privacy.consent.double_opt_in_letters import LETTERS_WITHIN
 from privacy.consent.exclusions import Exclusions
+from privacy.consent.guardian_model import INVITED_WITHIN
 from privacy.consent.guardian_source import GuardianSource
 from privacy.consent.guardians import Guardians
+from privacy.consent.letter_limit import forget_letters
 from privacy.consent.lifecycle import Lifecycle
 from privacy.consent.marketing import Marketing
 from privacy.consent.people_facts import FactsSource
@@ -71,7 +74,10 @@ class People:
 
 
 class Birthdays:
-    """The worker's task: notes guardianships and invitations that the clock has ended."""
+    """The worker's task: notes guardianships and invitations that the clock has ended.
+
+    And forgets to which addresses letters went, once that counts no more.
+    """
 
     def __init__(self, runtime: Runtime, guardians: Guardians) -> None:
         self._runtime = runtime
@@ -83,6 +89,8 @@ class Birthdays:
         now = self._runtime.clock()
         if self._next is not None and now < self._next:
             return 0
+        with self._runtime.unit_of_work(SYSTEM) as uow:
+            forget_letters(uow, max(INVITED_WITHIN, LETTERS_WITHIN))
         with self._runtime.unit_of_work(SYSTEM) as uow:
             done = self._guardians.note_birthdays(uow)
         if not done:

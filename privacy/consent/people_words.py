@@ -9,7 +9,14 @@ from flask_babel import format_date, gettext
 
 from policies.errors import Conflict, DomainError, Forbidden
 from policies.vocabulary import ConsentChannel, SaidBy
-from privacy.consent.guardian_model import Guardianship, GuardianshipEnd, Relation
+from privacy.consent.guardian_model import (
+    MAX_OPEN_INVITATIONS,
+    Guardianship,
+    GuardianshipEnd,
+    Relation,
+    TooManyInvitations,
+    TooManyOpen,
+)
 from privacy.consent.refusals import DeceasedPerson
 from privacy.consent.representation import Said
 
@@ -116,6 +123,16 @@ def fault(error: DomainError) -> str:
         )
     if isinstance(error, DeceasedPerson):
         return _("Consta que la persona ha fallecido: solo se puede anotar un no.")
+    if isinstance(error, TooManyOpen):
+        return _(
+            "Ya hay %(most)s invitaciones sin responder. Retira una o espera a que la acepten.",
+            most=MAX_OPEN_INVITATIONS,
+        )
+    if isinstance(error, TooManyInvitations):
+        return _(
+            "Hoy no se pueden enviar más invitaciones a esa dirección o en nombre de esta persona."
+            " Prueba mañana."
+        )
     if isinstance(error, Conflict):
         return _("Ahora no se puede: revisa cómo está y vuelve a intentarlo.")
     words = {

@@ -104,7 +104,11 @@ class DeskWords:
         subject_id = self._consents.hold(uow, word.subject_id)
         self._check(uow, subject_id, purpose, word)
         attachment = self._attachments.add(
-            uow, subject_id, word.upload or _note(word), about=_about(word)
+            uow,
+            subject_id,
+            word.upload or _note(word),
+            about=_about(word),
+            said_by=word.said_by if word.upload else SaidBy.STAFF,  # the note is staff's own
         )
         voice = Voice(said_by=word.said_by, said_at=said_at, attachment=attachment.digest)
         if word.said is Said.OBJECTED:

@@ -106,7 +106,11 @@ class Speaking(ConsentReading):
         state = store.state_of(uow.session, act.subject_id, purpose) if renews else None
         if state and state.event_id and status_of(state.consent, rule, uow.now) is Status.GIVEN:
             event = renewing(event, state.event_id)
-        self._lift(uow, act.subject_id, purpose, said_at=event.at)
+        if voice.said_at:
+            self._lift(uow, act.subject_id, purpose, said_at=event.at)
+        else:
+            lifted_at = self._lift(uow, act.subject_id, purpose, said_at=None)
+            event = replace(event, at=max(event.at, lifted_at or event.at))
         event = self._append(uow, event, words)
         if voice.said_at:
             self._end_covered(uow, act.subject_id, purpose)
@@ -163,14 +167,15 @@ class Speaking(ConsentReading):
     ) -> ConsentEvent:
         """Record that a consent was said and waits to be confirmed; the state does not move.
 
-        Raises: as `record_given`.
+        Of somebody who cannot consent alone, too: whoever says so is not told that it is a child or
+        that they have died, and nothing comes of it before `record_given` has looked.
+
+        Raises:
+            NotFound, UnknownPurpose, NotByConsent, StaleNotice, UnknownLanguage: as `record_given`.
         """
         wanted = consent_purpose(self._register, purpose)
         words = shown_in_force(self._register, wanted, notice_version, language)
         act = self._act(uow, subject_id, purpose, channel)
-        self._alive(uow, act.subject_id)
-        if store.is_minor(uow.session, act.subject_id, act.at):
-            raise GuardianNeeded("a parent or guardian must consent for this person")
         return self._append(uow, asking(act, words), words)
 
     def record_refused(
@@ -278,17 +283,31 @@ class Speaking(ConsentReading):
         """
         subject_id = self._hold(uow, subject_id)
         self._end_covered(uow, subject_id, purpose)
-        return self._lift(uow, subject_id, purpose, said_at=uow.now)
+        return self._lift(uow, subject_id, purpose, said_at=None) is not None
 
-    def _lift(self, uow: UnitOfWork, subject_id: str, purpose: str, *, said_at: datetime) -> bool:
-        """End an objection, and the suppression with it, by what the person said after it."""
+    def _lift(
+        self, uow: UnitOfWork, subject_id: str, purpose: str, *, said_at: datetime | None
+    ) -> datetime | None:
+        """End an objection, and the suppression with it, by what the person said after it.
+
+        Args:
+            uow: the caller's, which holds the person.
+            subject_id: the person, no alias.
+            purpose: a unit.
+            said_at: aware; None: here and now, and so after it, even where a clock went back.
+
+        Returns:
+            When the objection was over; None: there was none, or it is later than what was said.
+        """
+        row = store.objection_of(uow.session, subject_id, purpose)
+        if said_at is None:
+            said_at = max(uow.now, row.since) if row else uow.now
         wanted = self._register.purpose(purpose)
         if wanted is not None and wanted.direct_marketing:
             by_consent = wanted.legal_basis is LegalBasis.CONSENT
             release(uow, subject_id, purpose, at=said_at, despite_all=not by_consent)
-        row = store.objection_of(uow.session, subject_id, purpose)
         if row is None or row.since > said_at:
-            return False
+            return None
         uow.session.delete(row)
         uow.session.flush()
         entry_id = uow.record(
@@ -303,10 +322,11 @@ class Speaking(ConsentReading):
             FactKind.OBJECTED,
             False,
             purpose=purpose,
-            value_at=said_at if said_at != uow.now else None,
+            value_at=said_at if said_at < uow.now else None,
+            at=max(said_at, uow.now),
             entry_id=entry_id,
         )
-        return True
+        return said_at
 
     def _end_covered(self, uow: UnitOfWork, subject_id: str, purpose: str) -> None:
         end_covered(

@@ -60,6 +60,14 @@ def is_notable(subject: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.or_(*(subject.c[name].is_not(None) for name in NOTABLE))
 
 
+_IS_MERGED = SubjectRow.merged_at.is_not(None)
+sa.Index(
+    "ix_subject_merged_at",
+    SubjectRow.merged_at,
+    sqlite_where=_IS_MERGED,
+    postgresql_where=_IS_MERGED,
+)
+
 #: Unique, as SQLite then takes it rather than the primary key's.
 _ONLY_NOTABLE = is_notable(cast("sa.Table", SubjectRow.__table__))
 sa.Index(

@@ -48,7 +48,12 @@ LETTERS: dict[str, dict[str, Json]] = {
         "days": 7,
         "action_url": LINK,
     },
-    "consent-ends-soon": {"purpose": "PURPOSE", "until": "UNTIL", "action_url": LINK},
+    "consent-ends-soon": {
+        "purpose": "PURPOSE",
+        "until": "UNTIL",
+        "others": [{"title": "OTHER", "until": "DAY"}],
+        "action_url": LINK,
+    },
     "factor-recovery": {"code": "12345678", "action_url": LINK},
     "factor-recovery-code": {"code": "12345678"},
     "factor-recovery-ready": {"action_url": LINK},

@@ -9,16 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from policies.errors import DomainError
 from policies.vocabulary import ConsentAction, ConsentChannel, SaidBy
 from privacy.actor import ANONYMOUS, SYSTEM
 from privacy.consent.applications import Word
-from privacy.consent.double_opt_in import LETTERS_WITHIN, MAX_LETTERS, TOGETHER
+from privacy.consent.double_opt_in import TOGETHER
+from privacy.consent.double_opt_in_letters import LETTERS_WITHIN, MAX_LETTERS
+from privacy.consent.double_opt_in_store import ConfirmationRow
 from privacy.consent.lifecycle import Lifecycle
-from privacy.consent.model import ConsentEvent, RegisterPublished
+from privacy.consent.model import ConsentEvent, GuardianNeeded, RegisterPublished
 from privacy.keys.blind_index import IdentifierKind
+from privacy.subjects.standing import mark_deceased, restrict
+from privacy.subjects.store import SubjectRow
+from tests.privacy.consent.test_minors import born
 from tests.support.cast import (
     Person,
     application,
@@ -79,7 +85,12 @@ def says(world: World, subject: Any, **changes: Any) -> TestResponse:
 def link(world: World, mail: MailServer, number: int = 1) -> str:
     """The path of the link in Carla's n-th letter."""
     world.settle()
-    letter = mail.wait_for(to=CARLA, count=number).get_body(("plain",))
+    return link_to(mail, CARLA, number)
+
+
+def link_to(mail: MailServer, address: str, number: int = 1) -> str:
+    """The path of the link in the n-th letter to an address."""
+    letter = mail.wait_for(to=address, count=number).get_body(("plain",))
     assert letter is not None
     found = re.search(r"http://localhost:8000(/privacy/confirm/\S+)", letter.get_content())
     assert found
@@ -171,10 +182,66 @@ def test_whoever_types_an_address_is_answered_alike_whether_it_is_proved_or_unkn
 
 
 @SQLITE
+def test_that_somebody_is_a_child_or_has_died_is_told_to_no_application(
+    world: World, mail_server: MailServer
+) -> None:
+    addresses = [f"{name}@example.com" for name in ("adult", "child", "dead", "blocked")]
+    addresses.append("restricted@example.com")
+    _, child, dead, blocked, restricted = [introduce(world, each) for each in addresses]
+    born(world, child, "2015-01-01")
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        mark_deceased(uow, dead.subject_id, reason="Lo dice su hija")
+        restrict(uow, restricted.subject_id, reason="Lo pide")
+        uow.session.get_one(SubjectRow, blocked.subject_id).blocked_at = uow.now
+        uow.touch(blocked.subject_id)
+        uow.commit()
+    answers = [says(world, {"email": each}) for each in addresses]
+    told = [each.get_json() for each in answers]
+    assert [each.status_code for each in answers] == [201] * len(addresses)
+    assert {each["pending"] for each in told} == {"confirmation"}
+    assert len({frozenset(each) for each in told}) == 1
+    receipts = [world.client.get(each["receipt"]) for each in told]
+    assert {each.status_code for each in receipts} == {200}
+    assert len({frozenset(each.get_json()) for each in receipts}) == 1
+    states = [world.client.get(f"/v1/consents?subject={each['subject']}") for each in told]
+    assert len({str(each.get_json()["consents"]) for each in states}) == 1
+    world.settle()
+    assert [len(mail_server.messages_to(each)) for each in addresses] == [1, 1, 0, 0, 0]
+    with world.placet.runtime.snapshot() as session:
+        waits = set(session.scalars(sa.select(ConfirmationRow.subject_id)))
+        waiting = world.placet.people.double_opt_in.waiting_for
+        [later] = waiting(session, restricted.subject_id, world.clock())
+        assert not later.by_letter  # the privacy centre alone shows it
+        assert waiting(session, child.subject_id, world.clock()) == []
+    assert not waits & {dead.subject_id, blocked.subject_id}
+    path = link_to(mail_server, addresses[1])
+    page = world.client.get(path)
+    assert (page.status_code, "Falta la persona que decide por ti" in page.text) == (409, True)
+    with world.placet.runtime.unit_of_work(ANONYMOUS) as uow, pytest.raises(GuardianNeeded):
+        world.placet.people.double_opt_in.confirm(uow, path.rpartition("/")[2])
+    assert world.verify().findings == []
+
+
+@SQLITE
+def test_a_link_of_somebody_who_died_meanwhile_confirms_nothing(
+    world: World, mail_server: MailServer
+) -> None:
+    says(world, {"email": CARLA})
+    path = link(world, mail_server)
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        mark_deceased(uow, carla(world), reason="Lo dice su hija")
+        uow.commit()
+    assert world.client.get(path).status_code == 410
+    assert [event.action for event in said(world)] == [ConsentAction.REQUESTED]
+
+
+@SQLITE
 def test_who_is_signed_in_confirms_nothing(world: World) -> None:
     ana, other = introduce(world), introduce(world, CARLA, verified=False)
     calls_as(world, replace(SHOP, subject_id=other.subject_id))
     assert "pending" not in says(world, other.pseudonym).get_json()
+    assert says(world, ana.pseudonym).status_code == 404  # the token was issued for another
+    calls_as(world, SHOP)
     assert says(world, ana.pseudonym).get_json()["pending"] == "confirmation"
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from io import BytesIO
 
 import pytest
+import sqlalchemy as sa
 
 from policies.errors import Conflict, Forbidden
 from policies.vocabulary import ConsentChannel, Role, SaidBy, Scope
@@ -14,10 +15,12 @@ from privacy.consent.attachment_model import Upload
 from privacy.consent.guardian_model import (
     INVITED_WITHIN,
     MAX_INVITATIONS,
+    MAX_TO_ADDRESS,
     GuardianshipEnd,
     InvitationNotValid,
     Relation,
 )
+from privacy.consent.letter_limit import LetterCountRow
 from privacy.consent.people_assembly import EVERY, Birthdays
 from privacy.consent.representation import DeskWord, Said
 from privacy.subjects.standing import correct_death, mark_deceased
@@ -248,6 +251,34 @@ def test_taking_an_invitation_back_makes_no_room_for_letters_without_end(
         invite_and_take_back()
     world.clock.now += INVITED_WITHIN
     invite_and_take_back()
+
+
+def test_no_stranger_s_mailbox_is_flooded_from_many_children_s_accounts(
+    world: World, child: Person
+) -> None:
+    guardians, others = world.placet.people.guardians, [child]
+    for number in range(MAX_TO_ADDRESS):
+        others.append(introduce(world, f"child{number}@example.com", domain=f"s{number}"))
+        born(world, others[-1], "2014-01-01")
+    *invited, last = others
+    for each in invited:
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            guardians.invite(uow, each.subject_id, MOTHER, "es")
+            uow.commit()
+    signed_in_as(world, last)
+    refused = submit(world.client, "/privacy/guardian", {"email": MOTHER})
+    assert refused.status_code == 409
+    assert "no se pueden enviar más invitaciones a esa dirección" in refused.text
+    assert 'href="#email"' in refused.text
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        guardians.invite(uow, last.subject_id, "father@example.com", "es")  # another address
+        uow.commit()
+    world.clock.now += INVITED_WITHIN
+    assert submit(world.client, "/privacy/guardian", {"email": MOTHER}).status_code == 303
+    world.clock.now += INVITED_WITHIN
+    Birthdays(world.placet.runtime, guardians).run_due()
+    with world.placet.runtime.snapshot() as session:
+        assert session.scalars(sa.select(LetterCountRow)).all() == []
 
 
 def test_neither_the_child_nor_another_minor_nor_an_unproved_address_guards(

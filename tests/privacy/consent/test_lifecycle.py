@@ -1,11 +1,14 @@
 """How consents end by the clock and by the controller, are renewed, asked for and remembered."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from policies.errors import InvalidInput
 from policies.vocabulary import ConsentAction, ConsentChannel, SaidBy
@@ -14,6 +17,7 @@ from privacy.audit import store as audit
 from privacy.consent import store
 from privacy.consent.guardian_store import GuardianshipRow
 from privacy.consent.lifecycle import Collection, Housekeeping, Lifecycle
+from privacy.consent.lifecycle_store import ReminderRow, endings, in_force_after
 from privacy.consent.model import ConsentEvent, NothingToWithdraw, Voice
 from privacy.consent.reminders import Reminders
 from privacy.subjects.store import SubjectRow
@@ -182,7 +186,6 @@ def test_the_controller_ends_a_consent_and_the_reason_is_proved(world: World, an
     assert is_sound(world)
 
 
-@sqlite_alone
 def test_an_order_ends_a_collection_in_batches_and_nothing_given_after_it(
     world: World, ana: Person
 ) -> None:
@@ -198,15 +201,85 @@ def test_an_order_ends_a_collection_in_batches_and_nothing_given_after_it(
     world.clock.advance(days=1)
     late = introduce(world, "late@example.com")
     give(world, late, actor=application())
-    ended = []
+    looked_at, progress = [], []
     for _ in range(3):
         with world.placet.runtime.unit_of_work(SYSTEM) as uow:
-            ended.append(life(world).carry_out(uow, limit=2))
-    assert ended == [2, 1, 0]
+            looked_at.append(life(world).carry_out(uow, limit=2))
+        with world.placet.runtime.snapshot() as session:
+            [order] = endings(session)
+            progress.append((order.done, order.consents, order.finished_at is not None))
+    assert looked_at == [2, 2, 1]
+    assert sorted(done for done, _, _ in progress) == [done for done, _, _ in progress]
+    assert [progress[-1][0], *(is_over for _, _, is_over in progress)] == [3, False, False, True]
+    assert {of_all for _, of_all, _ in progress} == {3}
     assert run_worker(world) == 0
     assert {reasons(world, each)[0] for each in others} == {"consent-revoked"}
     assert {reasons(world, each)[0] for each in (ana, late)} == {"consent-given"}
     assert is_sound(world)
+
+
+@sqlite_alone
+def test_a_batch_of_a_large_ending_looks_at_its_own_page_and_not_at_what_is_done(
+    world: World,
+) -> None:
+    people, batch = 30, 5
+    for number in range(people):
+        give(world, introduce(world, f"p{number}@example.com"))
+    of = Collection("newsletter", 2)
+    with world.placet.runtime.unit_of_work(DPO) as uow:
+        life(world).order(uow, of, ConsentAction.REVOKED, "Se cierra la tienda")
+    looked_at, steps = [], []
+    while True:
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            [order] = endings(uow.session)
+            if order.finished_at is not None:
+                break
+            after = (
+                (order.after_subject, order.after_purpose or "") if order.after_subject else None
+            )
+            steps.append(steps_of(uow.session, partial(in_force_after, uow.session, after, batch)))
+            looked_at.append(life(world).carry_out(uow, limit=batch))
+    assert looked_at == [*[batch] * (people // batch), 0]  # each consent once
+    assert max(steps[1:-1]) <= min(steps[1:-1]) * 1.2
+
+
+def steps_of(session: Session, work: Callable[[], object]) -> int:
+    """How many instructions SQLite's machine takes for some work, however fast it is."""
+    taken = [0]
+
+    def step() -> None:
+        taken[0] += 1
+
+    driver = session.connection().connection.driver_connection
+    assert driver is not None
+    driver.set_progress_handler(step, 1)
+    work()
+    driver.set_progress_handler(None, 0)
+    return taken[0]
+
+
+@sqlite_alone
+@pytest.mark.usefixtures("ana")  # the shop is calling
+def test_what_a_merge_brings_behind_the_cursor_ends_too(world: World) -> None:
+    first, *_, last = sorted(
+        (introduce(world, f"p{number}@example.com") for number in range(3)),
+        key=lambda each: each.subject_id,
+    )
+    give(world, last)
+    world.clock.advance(seconds=1)
+    with world.placet.runtime.unit_of_work(DPO) as uow:
+        life(world).order(uow, Collection("newsletter", 2), ConsentAction.REVOKED, "Motivo")
+    give(world, first, "recommendations", version=1)  # what the first page stops at
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        assert life(world).carry_out(uow, limit=1) == 1
+        [order] = endings(uow.session)
+        assert order.after_subject is not None
+        assert order.after_subject == first.subject_id
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        world.placet.subjects.merge(uow, first.subject_id, last.subject_id)
+        uow.commit()
+    run_worker(world)
+    assert reasons(world, first) == ["consent-revoked"]
 
 
 @sqlite_alone
@@ -234,11 +307,10 @@ def test_a_person_is_asked_once_for_each_material_notice_and_nothing_moves(
 
 @pytest.fixture
 def reminding(register_folder: Path, database_url: str, instance: Path) -> World:
-    """A deployment that reminds of the newsletter 30 days before the end."""
+    """A deployment that reminds of the newsletter and of analytics 30 days before the end."""
     file = register_folder / "purposes.toml"
-    file.write_text(
-        file.read_text().replace('id = "newsletter"\n', 'id = "newsletter"\nreminder_days = 30\n')
-    )
+    text = file.read_text()
+    file.write_text(text.replace("[analytics]\n", "[analytics]\nreminder_days = 30\n"))
     world = make_world(database_url, instance, PLACET_REGISTER=str(register_folder))
     calls_as(world, application())
     return world
@@ -313,3 +385,18 @@ def test_a_person_is_reminded_once_of_each_consent_and_nobody_else_is(reminding:
     assert reminders(world).run_due() == 0
     world.clock.now = renewed.expires_at - timedelta(days=1)
     assert reminders(world).run_due() == 1  # the renewed one is another consent
+
+
+@sqlite_alone
+def test_one_letter_reminds_of_everything_that_was_accepted_at_once(reminding: World) -> None:
+    world, ana = reminding, introduce(reminding)
+    given, other = give(world, ana), give(world, ana, "analytics", version=1)
+    assert given.expires_at is not None
+    world.clock.now = given.expires_at - timedelta(days=30)
+    before = letters(world)
+    assert reminders(world).run_due() == 1
+    assert letters(world) == before + 1
+    assert reminders(world).run_due() == 0
+    with world.placet.runtime.snapshot() as session:
+        reminded = set(session.scalars(sa.select(ReminderRow.event_id)))
+    assert reminded == {given.event_id, other.event_id}

@@ -5,6 +5,7 @@ import pytest
 from policies.vocabulary import EventTag
 from privacy.audit import store as audit
 from privacy.audit.leaf import parse_leaf
+from privacy.clock import rfc3339
 from privacy.events import Json
 from tests.privacy.consent.test_ending_pages import ONE
 from tests.privacy.consent.test_guardians import at_the_desk
@@ -78,3 +79,32 @@ def test_looking_for_nobody_leaves_an_entry_without_whom(world: World) -> None:
     assert world.client.get(f"/dpo/people/{'0' * 32}").status_code == 404
     assert {whom for whom, _page in looks(world)} == {None}
     assert (None, "person") in looks(world)
+
+
+def test_the_person_is_told_of_each_look_and_of_the_role_but_not_of_whom(
+    world: World, ana: Person
+) -> None:
+    """GDPR Art. 15; CJEU C-579/21: when and why, and not who of the staff it was."""
+
+    def told() -> list[dict[str, Json]]:
+        with world.placet.runtime.snapshot() as session:
+            held = world.placet.identity.account_data.collect(session, ana.subject_id)
+        acts = held["acts_of_staff"]
+        assert isinstance(acts, list)
+        return [each for each in acts if isinstance(each, dict)]
+
+    assert told() == []
+    at_the_desk(world)
+    assert world.client.get(f"/dpo/people/{ana.subject_id}").status_code == 200
+    seen_at = rfc3339(world.clock.now)
+    world.clock.advance(minutes=5)
+    asked = {"person": ANA, "purpose": "newsletter", "day": "2026-03-03", "time": "12:00"}
+    assert submit(world.client, "/dpo/moment", asked).status_code == 200
+    assert told() == [
+        {"at": seen_at, "event": TAG, "by": "dpo"},
+        {
+            "at": rfc3339(world.clock.now),
+            "event": EventTag.CONSENT_MOMENT_LOOKED_UP.value,
+            "by": "dpo",
+        },
+    ]

@@ -27,6 +27,7 @@ from privacy.consent.model import (
 )
 from privacy.ids import new_id
 from privacy.keys.blind_index import IdentifierKind
+from privacy.subjects.standing import correct_death, mark_deceased
 from privacy.unit_of_work import UnitOfWork
 from tests.privacy.consent.test_minors import born
 from tests.support.cast import Person, give, in_force_since, introduce, withdraw
@@ -84,6 +85,12 @@ class Acts:
         with self.world.placet.runtime.snapshot() as session:
             return self.consents.is_minor(session, self.now_known_as, self.world.clock())
 
+    @property
+    def is_dead(self) -> bool:
+        with self.world.placet.runtime.snapshot() as session:
+            found = self.subjects.standing(session, self.now_known_as)
+        return found is not None and found.deceased
+
     def _in(self, work: Callable[[UnitOfWork], object]) -> None:
         with self.world.placet.runtime.unit_of_work(SYSTEM) as uow:
             work(uow)
@@ -92,7 +99,7 @@ class Acts:
             uow.commit()
 
     def grant(self) -> None:
-        if not self.is_minor:
+        if not self.is_minor and not self.is_dead:
             give(self.world, self.person)
 
     def withdraw(self) -> None:
@@ -121,7 +128,7 @@ class Acts:
         self.noes.append(self.world.clock() - timedelta(days=7))
 
     def consent_by_a_letter_of_last_month(self) -> None:
-        if not self.is_minor:
+        if not self.is_minor and not self.is_dead:
             try:
                 self._by_staff(self.consents.record_given, 30)
             except GuardianNeeded:  # last month
@@ -197,7 +204,7 @@ class Acts:
         self._born((self.world.clock() - timedelta(days=365 * 40)).date().isoformat())
 
     def have_a_guardian_who_consents(self) -> None:
-        if not self.is_minor:
+        if not self.is_minor or self.is_dead:
             return
 
         def work(uow: UnitOfWork) -> None:
@@ -220,6 +227,13 @@ class Acts:
             )
 
         self._in(work)
+
+    def die(self) -> None:
+        self._in(lambda uow: mark_deceased(uow, self.now_known_as, reason="Lo dice su hija"))
+
+    def live_after_all(self) -> None:
+        if self.is_dead:
+            self._in(lambda uow: correct_death(uow, self.now_known_as, reason="Era otra"))
 
     def lose_the_guardians(self) -> None:
         def work(uow: UnitOfWork) -> None:
@@ -387,3 +401,35 @@ def test_the_journal_of_facts_is_append_only(world: World, ana: Person, database
     with engine.begin() as connection, pytest.raises(DBAPIError, match="append-only"):
         connection.execute(sa.text("UPDATE person_fact SET holds = false"))
     engine.dispose()
+
+
+def test_what_is_said_after_an_objection_counts_although_a_clock_went_back(
+    since_march: World, ana: Person
+) -> None:
+    world, consents = since_march, since_march.placet.consents
+    give(world, ana)
+    world.clock.advance(days=1)
+
+    def object_and(then: Callable[[], object]) -> None:
+        """Object, and do what comes next by a clock that is an hour behind."""
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            consents.object_to(uow, ana.subject_id, UNIT)
+            uow.commit()
+        world.clock.now -= timedelta(hours=1)
+        then()
+        world.clock.now += timedelta(hours=1, minutes=1)
+
+    def lift() -> None:
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            assert consents.lift_objection(uow, ana.subject_id, UNIT)
+            uow.commit()
+
+    object_and(lift)
+    assert answer_now(world, ana.subject_id) == (False, (DecisionReason.CONSENT_WITHDRAWN,))
+    object_and(lambda: give(world, ana))
+    now, answer = world.clock(), answer_now(world, ana.subject_id)
+    assert answer == (True, (DecisionReason.CONSENT_GIVEN,))
+    world.clock.advance(days=1)
+    assert answer_then(world, ana.subject_id, now) == answer
+    world.settle()
+    assert world.verify().findings == []
