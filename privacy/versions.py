@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 import zlib
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,8 +22,8 @@ from sqlalchemy.exc import DBAPIError
 
 from privacy.ids import Ids
 
-#: People share a bucket where the first 16 bits of a checksum agree: one's change makes both read anew.
-BUCKETS: Final = 65_536
+#: People share a bucket where the last 18 bits of a checksum agree: one's change makes all read anew.
+BUCKETS: Final = 262_144
 #: The pair of counters for what concerns people whom nobody can list, such as an exclusion list.
 EVERYONE: Final = BUCKETS
 #: The pair of counters for access tokens and clients.
@@ -30,7 +31,7 @@ CALLERS: Final = BUCKETS + 1
 #: The pair of counters that moves with every other.
 ANY: Final = BUCKETS + 2
 
-_MAGIC: Final = b"placet-versions1"
+_MAGIC: Final = b"placet-versions2"
 _EPOCH_BYTES: Final = 16
 _HEADER_BYTES: Final = 64
 _PAIRS: Final = BUCKETS + 64
@@ -154,9 +155,9 @@ class Versions:
         """
         with self._alone():
             self._memory[len(_MAGIC) : len(_MAGIC) + _EPOCH_BYTES] = ids.random_bytes(_EPOCH_BYTES)
-            for bucket in reversed(range(_PAIRS)):  # the order of `marking`, for each
-                self.begun[bucket] += 1
-                self.ended[bucket] = self.begun[bucket]
+            later = memoryview(array("Q", (count + 1 for count in self.begun)))
+            self.begun[:] = later  # the order of `marking`
+            self.ended[:] = later
 
     def _end(self, epoch: str, buckets: Sequence[int]) -> None:
         with self._alone():

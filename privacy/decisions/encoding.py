@@ -49,6 +49,10 @@ class Form:
     may_ask: bool
     ends: bool
 
+    def __hash__(self) -> int:
+        """Return the template's, which bytes work out once."""
+        return hash(self.template)
+
     def fill(self, evidence: bytes, now: int, until: int) -> bytes:
         """Return the answer's JSON.
 
@@ -78,21 +82,18 @@ class Forms:
         self._most = most
         self._lock = threading.Lock()
         self._numbers: dict[Form, int] = {}
-        self._forms: list[Form] = []
+        #: By number; only to be read.
+        self.all: list[Form] = []
         #: Of answers to plain questions without duties: all that their form depends on.
         self._usual: dict[tuple[object, ...], Form] = {}
-
-    def __getitem__(self, number: int) -> Form:
-        """Return the form of a number."""
-        return self._forms[number]
 
     def number_of(self, form: Form) -> int | None:
         """Return the number of a form; None: there are too many already."""
         with self._lock:
             number = self._numbers.get(form)
-            if number is None and len(self._forms) < self._most:
-                number = self._numbers[form] = len(self._forms)
-                self._forms.append(form)
+            if number is None and len(self.all) < self._most:
+                number = self._numbers[form] = len(self.all)
+                self.all.append(form)
             return number
 
     def form_of(self, answer: Answer) -> Form:

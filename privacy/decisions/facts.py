@@ -4,7 +4,7 @@ An entry is (a pseudonym in its domain, a purpose) -> (form of the answer, until
 stand, name of the event behind it). It answers only while nobody has begun to change the person, or
 everyone, since before it was read (`privacy/versions.py`, docs/decisions/0011-freshness.md).
 
-A person costs 34 bytes and 24 for each purpose that was asked about; memory that was never written is
+A person costs 36 bytes and 24 for each purpose that was asked about; memory that was never written is
 not there. Where the table is full it forgets everything.
 """
 
@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import mmap
 import threading
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from struct import Struct
 from typing import Final
 
@@ -24,17 +25,28 @@ NEVER: Final = 2**52 - 1
 #: So many forms of an answer can be told apart.
 MOST_FORMS: Final = 4096
 
+#: No form: nothing is remembered that holds.
+UNKNOWN: Final = -1
+
 _KEY_BYTES: Final = 16
 #: The event's name where there is none; 128 bits of an HMAC never are that.
 NO_EVENT: Final = bytes(16)
 #: A person: key, stamp, bucket. What is read together lies together: most of the time of a look goes
 #: into waiting for memory.
-_PERSON: Final = Struct("<16sQH")
+_PERSON: Final = Struct("<16sQI")
+#: Of it, stamp and bucket alone.
+_STANDING: Final = Struct("<16xQI")
 #: What is remembered of a person and a purpose: form and until when, name of the event.
 _CELL: Final = Struct("<Q16s")
+#: Of it, form and until when alone.
+_FORM: Final = Struct("<Q16x")
 #: The first 64 bits of a key.
 _HASH: Final = Struct("<Q8x")
 _NOBODY: Final = -1
+#: The last character of one in 64 pseudonyms.
+_ENDS_A_RUN: Final = "A"
+#: Half as many as are in one on the mean: so many times fewer runs than people are remembered.
+_FEWEST_IN_A_RUN: Final = 32
 
 Pair = tuple[str, str]
 """(pseudonym, purpose)."""
@@ -61,6 +73,8 @@ class FactTable:
     _index: memoryview
     _people: mmap.mmap
     _columns: dict[str, mmap.mmap]
+    #: By digest of the pseudonyms: the places of people who followed one another.
+    _runs: dict[bytes, Sequence[int]]
 
     def __init__(self, versions: Versions, purposes: Sequence[str], capacity: int) -> None:
         """Make room.
@@ -97,9 +111,7 @@ class FactTable:
         """
         key = key_of(domain, pseudonym)
         with self._lock:
-            if self._has_turned(now):
-                return None
-            return self._entry(key, purpose, now)
+            return None if self._has_turned(now) else self._entry(key, purpose, now)
 
     def find_many(self, domain: str, wanted: Sequence[Pair], now: int) -> list[Entry | None]:
         """As `find`, for each (pseudonym, purpose) in its order."""
@@ -109,15 +121,69 @@ class FactTable:
             entry = self._entry
             return [entry(key_of(domain, whom), purpose, now) for whom, purpose in wanted]
 
+    def kept(self, domain: str, pseudonym: str) -> list[str]:
+        """Return of which purposes anything was remembered of a person, whether or not it holds."""
+        with self._lock:
+            person, _, _ = self._person(key_of(domain, pseudonym))
+            if person == _NOBODY:
+                return []
+            at = person * _CELL.size
+            return [
+                each for each, cells in self._columns.items() if _CELL.unpack_from(cells, at)[0]
+            ]
+
+    def forms_of(
+        self, domain: str, people: Sequence[str], purpose: str, now: int, *, most_unknown: int
+    ) -> list[int] | None:
+        """Return the form of the answer about each; `UNKNOWN`: it must be read.
+
+        Quickest where they come in an order in which they came before, or were kept by `preload`.
+
+        Args:
+            domain: the pseudonyms' domain.
+            people: pseudonyms, without blanks.
+            purpose: one of the table's.
+            now: as for `find`.
+            most_unknown: so many may have to be read.
+
+        Returns:
+            In their order; None where more must be read, or nothing of anybody holds.
+        """
+        forms: list[int] = []
+        begun, unknown = self.versions.begun, 0
+        with self._lock:
+            if self._has_turned(now):
+                return None
+            rows, cells = self._people, self._columns[purpose]
+            for place in self._places(domain, people):
+                if place != _NOBODY:
+                    stamp, bucket = _STANDING.unpack_from(rows, place * _PERSON.size)
+                    cell = _FORM.unpack_from(cells, place * _CELL.size)[0]
+                    if begun[bucket] == stamp and now < cell & NEVER:
+                        forms.append(cell >> 52)
+                        continue
+                if unknown == most_unknown:
+                    return None
+                unknown += 1
+                forms.append(UNKNOWN)
+        return forms
+
     def keep(
-        self, domain: str, wanted: Pair, entry: Entry, *, subject_id: str, moment: int, now: int
+        self,
+        domain: str,
+        pseudonym: str,
+        entries: Mapping[str, Entry],
+        *,
+        subject_id: str,
+        moment: int,
+        now: int,
     ) -> None:
-        """Remember an entry, if nothing has changed since it was read.
+        """Remember what was read of a person, if nothing has changed since.
 
         Args:
             domain: the pseudonym's domain.
-            wanted: (pseudonym, purpose).
-            entry: what a snapshot showed.
+            pseudonym: the person's there.
+            entries: what one snapshot showed, by purpose.
             subject_id: the person.
             moment: `Versions.moment`, asked for before the snapshot was opened.
             now: when that was, in microseconds since 1970.
@@ -127,8 +193,6 @@ class FactTable:
         everyone = self.versions.settled_since(moment, EVERYONE)
         if stamp is None or everyone is None:
             return
-        form, until, event = entry
-        pseudonym, purpose = wanted
         key = key_of(domain, pseudonym)
         with self._lock:
             if everyone != self._everyone or self._count == self.capacity:
@@ -143,8 +207,9 @@ class FactTable:
                     if any(_CELL.unpack_from(column, person * _CELL.size)):
                         _CELL.pack_into(column, person * _CELL.size, 0, NO_EVENT)
             _PERSON.pack_into(self._people, person * _PERSON.size, key, stamp, bucket)
-            cell = form << 52 | until, event
-            _CELL.pack_into(self._columns[purpose], person * _CELL.size, *cell)
+            at = person * _CELL.size
+            for purpose, (form, until, event) in entries.items():
+                _CELL.pack_into(self._columns[purpose], at, form << 52 | until, event)
 
     def _has_turned(self, now: int) -> bool:
         """Tell whether nothing holds: everyone may be changed, or the clock was put back."""
@@ -172,6 +237,47 @@ class FactTable:
             slot = (slot + 1) & mask
         return _NOBODY, 0, 0
 
+    def _places(self, domain: str, people: Sequence[str]) -> list[int]:
+        """Return each person's place, or `_NOBODY`.
+
+        Those who followed one another before are looked up together, and their pseudonyms digested
+        together: nobody changes places until all are forgotten. Where such a run ends is told by
+        the last character of a pseudonym, wherever the list begins.
+        """
+        places: list[int] = []
+        ends = [at for at, name in enumerate(people, 1) if name[-1:] == _ENDS_A_RUN]
+        start = 0
+        for end in ends:
+            some = people[start:end]
+            key = key_of(domain, " ".join(some))
+            run = self._runs.get(key)
+            if run is None:
+                found = self._places_singly(domain, some)
+                run = _run_of(found)
+                if start and _NOBODY not in found:  # what comes first may be the rest of a run
+                    if len(self._runs) >= self.capacity // _FEWEST_IN_A_RUN:
+                        self._runs.clear()  # most are of people between whom somebody came since
+                    self._runs[key] = run
+            places += run
+            start = end
+        places += self._places_singly(domain, people[start:])
+        return places
+
+    def _places_singly(self, domain: str, people: Sequence[str]) -> list[int]:
+        places, place = [], 0
+        for pseudonym in people:
+            key = key_of(domain, pseudonym)
+            # The next place is often theirs: `preload` keeps people in the order of searches.
+            if self._people[place * _PERSON.size : place * _PERSON.size + _KEY_BYTES] != key:
+                found = self._person(key)[0]
+                if found == _NOBODY:
+                    places.append(_NOBODY)
+                    continue
+                place = found
+            places.append(place)
+            place = (place + 1) % self.capacity
+        return places
+
     def _add(self, key: bytes) -> int:
         """Return a place for a person who has none."""
         slot = _HASH.unpack(key)[0] & self._mask
@@ -185,6 +291,7 @@ class FactTable:
     def _forget(self) -> None:
         people = self.capacity
         self._count, self._everyone, self._latest = 0, 0, 0
+        self._runs = {}
         self._index = _array("I", 4, self._mask + 1)
         self._people = _memory(people * _PERSON.size)
         self._columns = {each: _memory(people * _CELL.size) for each in self.purposes}
@@ -198,3 +305,9 @@ def _memory(size: int) -> mmap.mmap:
 def _array(form: str, width: int, length: int) -> memoryview:
     view: memoryview = memoryview(_memory(length * width)).cast(form)  # type: ignore[call-overload]  # a format that it knows
     return view
+
+
+def _run_of(places: Sequence[int]) -> Sequence[int]:
+    """Return the places in less memory."""
+    following = range(places[0], places[0] + len(places))
+    return following if places == [*following] else array("i", places)

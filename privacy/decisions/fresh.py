@@ -6,7 +6,7 @@ Plain people are answered by what one lean statement tells of them (`plain.py`),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from policies.asking import rests_until
@@ -80,6 +80,15 @@ class FreshAnswers:
             answers.append(form.fill(answer.evidence_id.encode(), instant, until))
         return answers
 
+    def permits(self, actor: Actor, wanted: Sequence[Pair], now: datetime) -> list[bool] | None:
+        """Return whether each is permitted, uncounted; as `answers`."""
+        told = self._told(actor, wanted, now)
+        decided = self._decided(actor, _others(wanted, told), now)
+        if decided is None:
+            return None
+        following = iter(decided)
+        return [each[0].permit if each else next(following).decision.permit for each in told]
+
     def load(self, actor: Actor, wanted: Sequence[Pair], now: datetime) -> None:
         """Remember what can be, unasked and uncounted; as `answers`."""
         self._decided(actor, _others(wanted, self._told(actor, wanted, now)), now)
@@ -89,13 +98,29 @@ class FreshAnswers:
         table = self._table
         if table is None:
             return self._plain.tell(actor, wanted, now)
+        asked = [*wanted, *self._again(table, actor, wanted)]
         moment = table.versions.moment()  # before the snapshot
-        told = self._plain.tell(actor, wanted, now)
-        for pair, each in zip(wanted, told, strict=True):
-            entry = each and self._plain.entry(actor.domain, each, now)
+        told = self._plain.tell(actor, asked, now)
+        entry_of = self._plain.entries(actor.domain, now)
+        entries: dict[tuple[str, str], dict[str, Entry]] = {}
+        for (pseudonym, unit), each in zip(asked, told, strict=True):
+            entry = each and entry_of(each)
             if each and entry:
-                _keep(table, actor.domain, pair, entry, each[1], moment, now)
-        return told
+                entries.setdefault((pseudonym, each[1]), {})[unit] = entry
+        _keep(table, actor.domain, entries, moment, now)
+        return told[: len(wanted)]
+
+    def _again(self, table: FactTable, actor: Actor, wanted: Sequence[Pair]) -> list[Pair]:
+        """Return what else was remembered of the person of a single question.
+
+        Who is changed is so as a whole: one read now instead of one for each purpose that will be
+        asked about.
+        """
+        if len(wanted) != 1:
+            return []
+        [(pseudonym, asked)] = wanted
+        units = table.kept(actor.domain, pseudonym)
+        return [(pseudonym, unit) for unit in units if unit != asked and unit in actor.purposes]
 
     def _decided(
         self, actor: Actor, wanted: Sequence[Pair], now: datetime
@@ -116,7 +141,13 @@ class FreshAnswers:
             answer = self._decisions.conclude(actor, question, pair[1], each.sighting, now)
             entry = self._entry(answer, each, now) if table is not None else None
             if table is not None and entry is not None and answer.subject_id is not None:
-                _keep(table, actor.domain, pair, entry, answer.subject_id, moment, now)
+                _keep(
+                    table,
+                    actor.domain,
+                    {(pair[0], answer.subject_id): {pair[1]: entry}},
+                    moment,
+                    now,
+                )
             answers.append(answer)
         return answers
 
@@ -143,10 +174,11 @@ def _others(wanted: Sequence[Pair], told: Sequence[Told | None]) -> list[Pair]:
 def _keep(
     table: FactTable,
     domain: str,
-    pair: Pair,
-    entry: Entry,
-    subject_id: str,
+    entries: Mapping[tuple[str, str], Mapping[str, Entry]],
     moment: int,
     now: datetime,
 ) -> None:
-    table.keep(domain, pair, entry, subject_id=subject_id, moment=moment, now=micros(now))
+    """Remember entries by (pseudonym, subject id), then by purpose."""
+    instant = micros(now)
+    for (pseudonym, subject_id), of_person in entries.items():
+        table.keep(domain, pseudonym, of_person, subject_id=subject_id, moment=moment, now=instant)

@@ -18,23 +18,10 @@ def micros(moment: datetime) -> int:
 
 def rfc3339_of(moment: int) -> bytes:
     """Return microseconds since 1970 as `rfc3339` writes the instant."""
-    seconds, micro = divmod(moment, 1_000_000)
-    return b"%b.%03dZ" % (_second(seconds), micro // 1000)
-
-
-def rfc3339_now(moment: int) -> bytes:
-    """As `rfc3339_of`, sooner where the second is that of one of the last calls."""
-    return b"%b.%03dZ" % (_this_second(moment // 1_000_000), moment // 1000 % 1000)
-
-
-def _second(seconds: int) -> bytes:
-    day, second = divmod(seconds, _DAY_SECONDS)
-    minute, second = divmod(second, 60)
-    hour, minute = divmod(minute, 60)
-    return b"%bT%02d:%02d:%02d" % (_date(day), hour, minute, second)
-
-
-_this_second = lru_cache(maxsize=16)(_second)
+    minutes, rest = divmod(moment // 1000, 60_000)
+    hours, minute = divmod(minutes, 60)
+    day, hour = divmod(hours, 24)
+    return b"%bT%02d:%02d:%02d.%03dZ" % (_date(day), hour, minute, rest // 1000, rest % 1000)
 
 
 @lru_cache(maxsize=4096)

@@ -29,6 +29,8 @@ from privacy.decisions.service import Decisions
 MOST_SHAPES: Final = 4096
 #: No "no" has rested earlier: twelve months are never fewer days.
 _RESTS_AT_LEAST: Final = timedelta(days=365)
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as the driver gives instants
+_MICROSECOND: Final = timedelta(microseconds=1)
 _NO_NAME: Final = model.NO_EVENT.encode()
 _NO: Final = frozenset({ConsentAction.REFUSED.value, ConsentAction.WITHDRAWN.value})
 
@@ -99,7 +101,7 @@ class PlainAnswers:
                         explicit,
                         said <= present,
                         ends and ends > present,
-                        action in _NO and said <= a_year_ago and _rests_until(said) <= now,
+                        action in _NO and said <= a_year_ago and _rests_until(said) <= present,
                     )
                 form = shapes.get(marks)
                 if form is None:
@@ -131,18 +133,30 @@ class PlainAnswers:
 
         return write
 
-    def entry(self, domain: str, told: Told, now: datetime) -> Entry | None:
-        """Return what is remembered of an answer that was told at an instant; None: nothing can be."""
-        form, _, event_id, said, ends = told
-        number = self._forms.number_of(form)
-        if number is None:
-            return None
-        later = [each.replace(tzinfo=UTC) for each in (said, ends) if each is not None]
-        if not form.permit and said is not None:
-            later.append(_rests_until(said))  # from then on it may say that the person can be asked
-        until = min((micros(each) for each in later if each > now), default=NEVER)
-        name = bytes.fromhex(self._decisions.event_name(domain, event_id)) if event_id else NO_EVENT
-        return number, until, name
+    def entries(self, domain: str, now: datetime) -> Callable[[Told], Entry | None]:
+        """Return what tells what is remembered of an answer; None: nothing can be.
+
+        Args:
+            domain: whom it was told to.
+            now: aware; when.
+        """
+        name_of, number_of = self._decisions.event_name, self._forms.number_of
+        instant = micros(now)
+
+        def entry(told: Told) -> Entry | None:
+            form, _, event_id, said, ends = told
+            number = number_of(form)
+            if number is None:
+                return None
+            if event_id is None or said is None:
+                return number, NEVER, NO_EVENT
+            # From when it has rested on, a no may say that the person can be asked.
+            later = [None if form.permit else _rests_until(said), said, ends]
+            found = [_micros(each) for each in later if each is not None]
+            until = min((each for each in found if each > instant), default=NEVER)
+            return number, until, bytes.fromhex(name_of(domain, event_id))
+
+        return entry
 
     def _shape(
         self, actor: Actor, marks: tuple[object, ...], fact: ConsentFact | None, now: datetime
@@ -172,4 +186,9 @@ def _fact(
 
 
 def _rests_until(said: datetime) -> datetime:
-    return rests_until(_fact(ConsentAction.REFUSED, said, 0, None, 0))
+    """Take and return naive UTC."""
+    return rests_until(_fact(ConsentAction.REFUSED, said, 0, None, 0)).replace(tzinfo=None)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND

@@ -22,7 +22,7 @@ from privacy.versions import EVERYONE
 
 #: Two thirds of the time of one thread; who answers takes its turns in between all the same.
 PEOPLE_AT_ONCE: Final = 16
-PAUSE_SECONDS: Final = 0.002
+PAUSE_SECONDS: Final = 0.001
 #: How often it looks whether everyone was changed; what changes everyone often does so meanwhile.
 LOOK_SECONDS: Final = 2.0
 

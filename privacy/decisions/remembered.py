@@ -8,7 +8,7 @@ from typing import Final
 
 from privacy.decisions.encoding import Forms
 from privacy.decisions.facts import NO_EVENT, Entry, FactTable, Pair
-from privacy.decisions.instants import rfc3339_now
+from privacy.decisions.instants import rfc3339_of
 
 #: Counts one answer: domain, instant in microseconds since 1970, whom, purpose, and whether permitted.
 Count = Callable[[str, int, str, str, bool], None]
@@ -28,9 +28,11 @@ class Remembered:
             count: counts an answer.
         """
         self._table = table
-        self._forms = forms
+        self._forms = forms.all
         self._revision = revision.encode()
         self._count = count
+        #: The millisecond of the last answer, and what `_evidence` returns for it.
+        self._latest = (-1, b"")
 
     def one(self, domain: str, pseudonym: str, unit: str, instant: int) -> bytes | None:
         """Return the answer about one person; None: it must be read.
@@ -63,7 +65,12 @@ class Remembered:
 
     def _evidence(self, instant: int) -> bytes:
         """Return what an evidence id says besides the event."""
-        return b":%b:%b" % (self._revision, rfc3339_now(instant))
+        milli = instant // 1000
+        latest, evidence = self._latest
+        if latest != milli:
+            evidence = b":%b:%b" % (self._revision, rfc3339_of(instant))
+            self._latest = milli, evidence
+        return evidence
 
     def _told(self, entry: Entry, instant: int, evidence: bytes) -> tuple[bytes, bool]:
         number, until, event = entry

@@ -1,7 +1,8 @@
 """Whose data may be used for a purpose: page by page through an application's people.
 
-What it reads is in `search_store`. People who are alike in all that a decision reads are decided once,
-by `policies.decision.decide`; each page is read from the database at its own moment.
+Who there is comes from the database for each page, at its own moment. Whether they are permitted, a
+process that remembers people knows of most (`search_memory`). Else it is read too (`search_store`): people
+who are alike in all that a decision reads are decided once, by `policies.decision.decide`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from privacy.consent.model import StateUnreadable
 from privacy.consent.sightings import CHUNK
 from privacy.decisions.model import PeoplePage, Question
 from privacy.decisions.reader import UNSEEN, Reader
+from privacy.decisions.search_memory import RememberedPeople
 from privacy.decisions.search_store import alike, everybody, present
 from privacy.decisions.uses import UseCounter
 from privacy.prepared import DRIVER_ERRORS, Connections, Prepared
@@ -80,6 +82,7 @@ class PeopleSearch:
         self._rules = rules
         self._uses = uses
         self._looked_at = looked_at
+        self._memory: RememberedPeople | None = None
         self._reader = Reader(connections)
         self._everybody = Prepared(connections, partial(everybody, dialect))
         self._present = Prepared(connections, partial(present, dialect))
@@ -90,6 +93,10 @@ class PeopleSearch:
             for by_consent in (True, False)
             for lists in (True, False)
         }
+
+    def remember_by(self, memory: RememberedPeople | None) -> None:
+        """Answer from memory what it holds; call it before the first search. None: read each time."""
+        self._memory = memory
 
     def page(
         self,
@@ -124,22 +131,31 @@ class PeopleSearch:
         looked_at, most, ended = 0, self._looked_at, False
         while not ended and len(found) < limit and looked_at < most:
             size = min(most - looked_at, _size(limit - len(found), len(found), looked_at))
-            names, last = self._next(actor.domain, after, size)
-            looked_at, ended = looked_at + len(names), len(names) < size
-            if names:
-                stretch = _Stretch(actor.domain, after, last)
-                permitted = self._permitted(stretch, rule, now, supported)
-                found |= {name: permitted[name] for name in names if name in permitted}
-                after = last
+            [row] = self._everybody.rows(of_domain=actor.domain, of_after=after, of_stretch=size)
+            looked_at, ended = looked_at + row.people, row.people < size
+            if row.names:
+                names = row.names.split(" ")
+                recalled = self._recalled(actor, names, rule, now)
+                if recalled is not None:
+                    found |= dict.fromkeys(recalled, ())
+                else:
+                    stretch = _Stretch(actor.domain, after, row.last)
+                    permitted = self._permitted(stretch, rule, now, supported)
+                    found |= {name: permitted[name] for name in names if name in permitted}
+            after = row.last or after
         if len(found) > limit:
             found, ended = dict(islice(found.items(), limit)), False
             after = next(reversed(found))
         self._uses.count_many(actor.domain, now, ((name, rule.id, True) for name in found))
         return PeoplePage(found, None if ended else after)
 
-    def _next(self, domain: str, after: str, size: int) -> tuple[Sequence[str], str]:
-        [row] = self._everybody.rows(of_domain=domain, of_after=after, of_stretch=size)
-        return (row.names.split(" "), row.last) if row.names else ((), "")
+    def _recalled(
+        self, actor: Actor, names: Sequence[str], rule: PurposeRule, now: datetime
+    ) -> Sequence[str] | None:
+        """Return who is permitted by what this process remembers; None: too little of it holds."""
+        if self._memory is None or rule.obligations or rule.solely_automated:
+            return None  # duties may differ from one to the other
+        return self._memory.permitted(actor, names, rule.id, now)
 
     def _permitted(
         self,

@@ -55,32 +55,39 @@ class SearchShortcut:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        page = self._page(environ) if environ["PATH_INFO"] == RESOURCE_SEARCH else None
+        page, request_id = None, environ.get("HTTP_X_REQUEST_ID")
+        if environ["PATH_INFO"] == RESOURCE_SEARCH and (
+            not request_id or is_request_id(request_id)
+        ):
+            page = self._page(environ)
         if page is None:
             return self._inner(environ, start_response)
         answer = page.encode()
         headers = [*self._headers, ("Content-Length", str(len(answer)))]
-        request_id = environ.get("HTTP_X_REQUEST_ID")
-        if request_id is not None and is_request_id(request_id):
+        if request_id:
             headers.append((REQUEST_ID, request_id))
         start_response("200 OK", headers)
         return [answer]
 
     def _page(self, environ: WSGIEnvironment) -> str | None:
         authorization = environ.get("HTTP_AUTHORIZATION", "")
-        if self._caller(authorization, self._clock()) is None:
+        if self._actor(authorization, self._clock()) is None:
             return None  # a stranger's body may never come
         body = _body_of(environ)
         if body is None:
             return None
         now = self._clock()  # after the question arrived
-        actor = self._caller(authorization, now)
-        if actor is None or Scope.DECISIONS_EVALUATE not in actor.scopes:
+        actor = self._actor(authorization, now)
+        if actor is None:
             return None
         try:
             return self._pages.page(actor, parsing.resource_search(parsing.read_json(body)), now)
         except (parsing.MalformedEvaluation, *DRIVER_ERRORS):
             return None
+
+    def _actor(self, authorization: str, now: datetime) -> Actor | None:
+        actor = self._caller(authorization, now)
+        return actor if actor and Scope.DECISIONS_EVALUATE in actor.scopes else None
 
     @cached_property
     def _headers(self) -> list[tuple[str, str]]:

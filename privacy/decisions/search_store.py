@@ -65,12 +65,13 @@ _AT: Final = sa.bindparam("of_at", type_=UtcDateTime)
 
 @cache
 def everybody(dialect: str) -> Statement:
-    """Return the statement of a domain's next people: `names`, with blanks between, and the `last`.
+    """Return the statement of a domain's next people: how many, who, and the `last` of them.
 
-    Its parameters are `of_domain`, `of_after` and `of_stretch`, how many.
+    Its parameters are `of_domain`, `of_after` and `of_stretch`, how many. The `names`, with blanks
+    between, are in their order and without aliases, which are of the `people` too.
     """
     stretch = (
-        sa.select(_PEOPLE.c.value)
+        sa.select(_PEOPLE.c.value, _PEOPLE.c.subject_id)
         .where(_of_domain(), _PEOPLE.c.value > sa.bindparam("of_after", type_=sa.Text))
         .order_by(_PEOPLE.c.value)
         .limit(sa.bindparam("of_stretch", type_=sa.Integer))
@@ -79,7 +80,11 @@ def everybody(dialect: str) -> Statement:
     value = stretch.c.value
     # SQLite knows no order in an aggregate, and keeps that of the stretch.
     blank = _BLANK if dialect == "sqlite" else aggregate_order_by(_BLANK, value)
-    return sa.select(_names(dialect, value, blank), sa.func.max(value).label("last"))
+    return sa.select(
+        _names(dialect, sa.case((_NOTABLE.c.merged_into.is_(None), value)), blank),
+        sa.func.count().label("people"),
+        sa.func.max(value).label("last"),
+    ).select_from(_with_notable(stretch))
 
 
 @cache
@@ -163,8 +168,8 @@ def _of_domain() -> sa.ColumnElement[bool]:
     return _PEOPLE.c.domain_id == named.scalar_subquery()
 
 
-def _with_notable(people: sa.FromClause) -> sa.FromClause:
-    noted = sa.and_(_NOTABLE.c.subject_id == _PEOPLE.c.subject_id, is_notable(_NOTABLE))
+def _with_notable(people: sa.Table | sa.Subquery) -> sa.FromClause:
+    noted = sa.and_(_NOTABLE.c.subject_id == people.c.subject_id, is_notable(_NOTABLE))
     return people.outerjoin(_NOTABLE, noted)
 
 

@@ -31,6 +31,8 @@ from privacy.decisions.preload import Preload
 from privacy.decisions.reader import Reader
 from privacy.decisions.remembered import Count, Remembered
 from privacy.decisions.rendering import context_of
+from privacy.decisions.search import PeopleSearch
+from privacy.decisions.search_memory import RememberedPeople
 from privacy.decisions.service import Decisions
 from privacy.decisions.uses import UseCounter
 from privacy.prepared import Connections
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 MAX_BODY: Final = 4096
+#: Of a Content-Length: `int` refuses to read very many.
+_MOST_DIGITS: Final = 9
 #: So many lengths of answers are remembered; then all are forgotten.
 MOST_LENGTHS: Final = 4096
 #: So many people are remembered at most; docs/performance.md says what they cost.
@@ -84,6 +88,8 @@ class _Many(msgspec.Struct, forbid_unknown_fields=True):
 
 _ONE: Final = msgspec.json.Decoder(_One)
 _MANY: Final = msgspec.json.Decoder(_Many)
+#: A text that breaks off within a character is no `DecodeError`.
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class EvaluationShortcut:
         self._app = app
         self._inner = inner
         self._ways = ways
+        self._clock, self._caller, self._rules = ways.clock, ways.caller, ways.decisions.rules
         self._forms = Forms(ways.render, MOST_FORMS)
         self._memory = None
         if ways.table is not None:
@@ -131,10 +138,17 @@ class EvaluationShortcut:
         #: Content-Length by length.
         self._lengths: dict[int, tuple[str, str]] = {}
         self._fresh = FreshAnswers(ways.reader, ways.decisions, self._forms, ways.count, ways.table)
+        #: What searches answer by; None: they read each time.
+        self.people = None
+        if ways.table is not None:
+            self.people = RememberedPeople(ways.table, self._forms, self._fresh)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         path, answer = environ["PATH_INFO"], None
+        request_id = environ.get("HTTP_X_REQUEST_ID")
+        if request_id and not is_request_id(request_id):
+            return self._inner(environ, start_response)
         if path == EVALUATION:
             answer = self._one(environ)
         elif path == EVALUATIONS:
@@ -143,8 +157,7 @@ class EvaluationShortcut:
             return self._inner(environ, start_response)
         length = len(answer)
         headers = [*self._headers, self._lengths.get(length) or self._length(length)]
-        request_id = environ.get("HTTP_X_REQUEST_ID")
-        if request_id is not None and is_request_id(request_id):
+        if request_id:
             headers.append((REQUEST_ID, request_id))
         start_response("200 OK", headers)
         return [answer]
@@ -155,9 +168,9 @@ class EvaluationShortcut:
             return None
         try:
             asked = _ONE.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except _UNREADABLE:
             return None
-        now = self._ways.clock()  # after the question arrived
+        now = self._clock()  # after the question arrived
         actor = self._actor(environ, now)
         if actor is None or not self._is_usual(actor, asked.subject, asked.action, asked.resource):
             return None
@@ -175,11 +188,11 @@ class EvaluationShortcut:
             return None
         try:
             asked = _MANY.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except _UNREADABLE:
             return None
         if not 0 < len(asked.evaluations) <= MOST_EVALUATIONS:
             return None
-        now = self._ways.clock()
+        now = self._clock()
         actor = self._actor(environ, now)
         if actor is None:
             return None
@@ -202,10 +215,10 @@ class EvaluationShortcut:
         A body that never comes holds the one thread of a decision worker. Where nothing is
         remembered nobody is asked: that would be a read more, and other threads go on.
         """
-        return self._memory is not None and self._actor(environ, self._ways.clock()) is None
+        return self._memory is not None and self._actor(environ, self._clock()) is None
 
     def _actor(self, environ: WSGIEnvironment, now: datetime) -> Actor | None:
-        actor = self._ways.caller(environ.get("HTTP_AUTHORIZATION", ""), now)
+        actor = self._caller(environ.get("HTTP_AUTHORIZATION", ""), now)
         return actor if actor and Scope.DECISIONS_EVALUATE in actor.scopes else None
 
     def _is_usual(self, actor: Actor, subject: _Entity, action: _Action, resource: _Entity) -> bool:
@@ -214,7 +227,7 @@ class EvaluationShortcut:
             and subject.type == APPLICATION
             and resource.type == PERSON
             and action.name in actor.purposes
-            and action.name in self._ways.decisions.rules
+            and action.name in self._rules
         )
 
     def _answers(
@@ -241,7 +254,7 @@ class EvaluationShortcut:
 
     def load(self, actor: Actor, wanted: Sequence[tuple[str, str]]) -> None:
         """Remember what can be, of an application's (pseudonym, unit), unasked and uncounted."""
-        self._fresh.load(actor, wanted, self._ways.clock())
+        self._fresh.load(actor, wanted, self._clock())
 
     def _length(self, length: int) -> tuple[str, str]:
         if len(self._lengths) >= MOST_LENGTHS:
@@ -268,12 +281,15 @@ def _body_of(environ: WSGIEnvironment, most: int) -> bytes | None:
         environ["REQUEST_METHOD"] != "POST"
         or environ.get("CONTENT_TYPE") != "application/json"
         or environ.get("QUERY_STRING")
-        or not (length.isascii() and length.isdigit() and int(length) <= most)
+        or not (length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS)
     ):
         return None
-    body: bytes = environ["wsgi.input"].read(int(length))
+    size = int(length)
+    if size > most:
+        return None
+    body: bytes = environ["wsgi.input"].read(size)
     environ["wsgi.input"] = BytesIO(body)
-    return body if len(body) == int(length) else None
+    return body if len(body) == size else None
 
 
 def ways_of(
@@ -305,6 +321,7 @@ def put_before(
     caller: Caller,
     decisions: Decisions,
     uses: UseCounter,
+    search: PeopleSearch,
     audience: Callable[[], Iterable[Actor]],
     base_url: str,
     remembers: bool,
@@ -318,6 +335,7 @@ def put_before(
         caller: who calls.
         decisions: the authority.
         uses: counts the answers.
+        search: finds people, and remembers what single answers tell of them.
         audience: the applications that may ask.
         base_url: of this deployment.
         remembers: it keeps what it read, where that can be confirmed.
@@ -341,4 +359,5 @@ def put_before(
     )
     shortcut = EvaluationShortcut(app, app.wsgi_app, ways)
     app.wsgi_app = shortcut  # type: ignore[method-assign]  # Flask's documented way
+    search.remember_by(shortcut.people)
     return Preload(connections, table, audience, shortcut.load) if table is not None else None

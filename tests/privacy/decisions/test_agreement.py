@@ -19,18 +19,21 @@ from policies.vocabulary import ConsentAction, ConsentChannel, SaidBy
 from privacy.actor import SYSTEM
 from privacy.database import UtcDateTime
 from privacy.decisions.encoding import Forms
-from privacy.decisions.facts import MOST_FORMS
+from privacy.decisions.facts import MOST_FORMS, FactTable
+from privacy.decisions.fresh import FreshAnswers
 from privacy.decisions.instants import micros
 from privacy.decisions.model import APPLICATION, PERSON, Question, Semantic
 from privacy.decisions.plain import PlainAnswers
 from privacy.decisions.reader import Reader
 from privacy.decisions.search import LOOKED_AT, PeopleSearch
+from privacy.decisions.search_memory import RememberedPeople
 from privacy.decisions.service import Decisions
 from privacy.decisions.shortcut import ways_of
 from privacy.prepared import Connections
+from privacy.versions import Versions
 from tests.support.cast import Person, application, introduce
 from tests.support.tampering import behind_our_back
-from tests.support.world import NOON, World, make_world
+from tests.support.world import NOON, CountedIds, World, make_world
 
 UNITS = ("newsletter", "recommendations", "offers.email", "loyalty")
 SHOP = application(purposes=frozenset(UNITS))
@@ -92,7 +95,9 @@ def world(database_url: str, instance: Path, register_folder: Path) -> World:
     return make_world(database_url, instance, PLACET_REGISTER=str(register_folder))
 
 
-def test_single_batch_search_and_read_answers_agree(world: World, database_url: str) -> None:
+def test_single_batch_search_and_read_answers_agree(
+    world: World, database_url: str, tmp_path: Path
+) -> None:
     """People are written behind our back, in states that no use case of ours would leave."""
     known = [introduce(world, f"p{number}@example.com") for number in range(6)]
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
@@ -109,7 +114,7 @@ def test_single_batch_search_and_read_answers_agree(world: World, database_url: 
         PeopleSearch(connections, placet.decisions.rules, placet.uses, looked_at=looked_at)
         for looked_at in (LOOKED_AT, 2)
     ]
-    answered, plainly = Counter[bool](), Counter[bool]()
+    answered, plainly, recalled = Counter[bool](), Counter[bool](), Counter[bool]()
     plain = _PlainWay(world)
 
     @settings(
@@ -131,10 +136,15 @@ def test_single_batch_search_and_read_answers_agree(world: World, database_url: 
             plainly.update(plain.agrees(session, values))
             _action_search_agrees(world.placet.decisions, session, permits, values)
         names_once = {known[number].pseudonym for number in aliases}
-        for each in searches:
+        remembering = [
+            plain.remembering_search(tmp_path / "versions", values[first:], recalled)
+            for first in (0, 1)  # everybody, and all but one
+        ]
+        for each in (*searches, *remembering):
             _search_agrees(each, permits, values, names_once)
 
     agree()
+    assert min(recalled[True], recalled[False]) > 10, recalled
     assert min(answered[True], answered[False]) > 20, answered
     assert min(plainly[True], plainly[False]) > 10, plainly
 
@@ -207,6 +217,32 @@ class _PlainWay:
             table=None,
         ).render
         self.plain = PlainAnswers(reader, placet.decisions, Forms(self.render, MOST_FORMS))
+
+    def remembering_search(
+        self, versions: Path, values: list[str], recalled: Counter[bool]
+    ) -> PeopleSearch:
+        """Return a search in a process that has read of these people what it can remember."""
+        placet, connections = (
+            self.world.placet,
+            Connections(self.world.placet.runtime.database.engine),
+        )
+        forms = Forms(self.render, MOST_FORMS)
+        table = FactTable(Versions(versions, CountedIds()), list(placet.decisions.rules), 16)
+        fresh = FreshAnswers(
+            Reader(connections), placet.decisions, forms, placet.uses.count_one, table
+        )
+        fresh.load(SHOP, [(value, unit) for value in values for unit in UNITS], NOON)
+
+        class Memory(RememberedPeople):
+            def permitted(self, *asked: Any) -> Sequence[str] | None:
+                told = super().permitted(*asked)
+                if told is not None:
+                    recalled.update(name in told for name in asked[1])
+                return told
+
+        search = PeopleSearch(connections, placet.decisions.rules, placet.uses)
+        search.remember_by(Memory(table, forms, fresh))
+        return search
 
     def agrees(
         self, session: Session, values: list[str], units: Sequence[str] = UNITS

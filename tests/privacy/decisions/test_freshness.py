@@ -77,10 +77,10 @@ def reader(world: World) -> Way:
     return shortcut(world, application(), remembers=True)
 
 
-def permits(way: Way, person: Person) -> bool:
+def permits(way: Way, person: Person, purpose: str = "newsletter") -> bool:
     body = {
         "subject": {"type": "application", "id": "shop"},
-        "action": {"name": "newsletter"},
+        "action": {"name": purpose},
         "resource": {"type": "person", "id": person.pseudonym},
     }
     answer = way.post(EVALUATION, body).get_json()
@@ -257,6 +257,20 @@ def test_whoever_is_loaded_beforehand_is_answered_without_a_read_and_as_freshly(
     withdraw(world, ana)
     assert not permits(reader, ana)
     assert reads(reader) == loaded + 1
+
+
+def test_whoever_was_changed_is_read_once_for_all_purposes_that_were_remembered(
+    world: World, ana: Person
+) -> None:
+    purposes = sorted(application().purposes)
+    reader = shortcut(world, application(), remembers=True)
+    before = {purpose: permits(reader, ana, purpose) for purpose in purposes}
+    withdraw(world, ana)
+    read = reads(reader)
+    after = {purpose: permits(reader, ana, purpose) for purpose in purposes}
+    assert after == before | {"newsletter": False} != before
+    assert len(purposes) > 1
+    assert reads(reader) == read + 1
 
 
 def test_everybody_is_loaded_again_after_a_change_of_everyone(

@@ -11,6 +11,7 @@ from privacy.actor import Actor
 from privacy.decisions.facts import FactTable
 from privacy.decisions.preload import Preload
 from privacy.decisions.reader import Reader
+from privacy.decisions.search_memory import RememberedPeople
 from privacy.decisions.shortcut import EvaluationShortcut, ways_of
 from privacy.prepared import Connections
 from tests.support.cast import application, calls_as
@@ -43,6 +44,7 @@ class Way:
     client: Client
     reader: CountedReader | None = None
     preload: Preload | None = None
+    people: RememberedPeople | None = None
     left: list[str] = field(default_factory=list)
 
     def post(self, path: str, body: object, **headers: str) -> TestResponse:
@@ -92,6 +94,7 @@ def shortcut(world: World, actor: Actor, *, remembers: bool, people: int = 16) -
 
     answering = EvaluationShortcut(world.app, inner, found)
     way.client = Client(answering)
+    way.people = answering.people
     if table is not None:
         way.preload = Preload(connections, table, lambda: [actor], answering.load)
     return way
