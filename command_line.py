@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 import click
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 import demo
 import serving
@@ -96,11 +98,22 @@ def group(root: Root) -> click.Group:
     return main
 
 
+@contextmanager
+def _database_at_hand() -> Iterator[None]:
+    """Say in a line that the database cannot be used."""
+    try:
+        yield
+    except OperationalError as error:
+        said = f"the database cannot be used: {error.orig}"
+        raise click.ClickException(f"{said}\nPLACET_DATABASE_URL names it.") from None
+
+
 def _add_processes(main: click.Group, root: Root) -> None:
     @main.command()
     def setup() -> None:
         """Create keys and database where they are missing, and bring the database up to date."""
-        set_up(root.app())
+        with _database_at_hand():
+            set_up(root.app())
         click.echo("ready")
 
     @main.command()
@@ -115,9 +128,10 @@ def _add_processes(main: click.Group, root: Root) -> None:
     def serve(host: str, port: int, decisions_port: int | None) -> None:
         """Run the web server, the decision workers and the worker until SIGTERM or Ctrl-C."""
         app = root.app()
-        set_up(app)
         placet: Placet = app.extensions["placet"]
-        begin_to_remember(placet)
+        with _database_at_hand():
+            set_up(app)
+            begin_to_remember(placet)
         stop = serving.Stop()
         stop.listen()
         decisions_port = port + 1 if decisions_port is None else decisions_port

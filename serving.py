@@ -7,14 +7,22 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from privacy.settings import Settings
+from flask import Flask
+
+from policies.register.problems import RegisterError
+from privacy.settings import Settings, SettingsError
+from privacy.slow_bodies import THREADS_BESIDE
 
 STOP_SECONDS = 8
 POLL_SECONDS = 0.2
+MOST_PAUSE_SECONDS = 10
+#: So long a process that cannot start waits before it ends, and another is tried.
+RETRY_SECONDS = 15
 ROOT = Path(__file__).resolve().parent
 
 log = logging.getLogger("placet.serving")
@@ -44,8 +52,12 @@ class Stop:
 
 
 def web_command(settings: Settings, host: str, port: int) -> list[str]:
-    """Return the command of the web server: granian, WSGI (docs/decisions/0002)."""
-    return _granian("create_app", host, port, workers=settings.workers, threads=settings.threads)
+    """Return the command of the web server: granian, WSGI (docs/decisions/0002).
+
+    With `PLACET_SLOW_BODIES` it has many more threads than work at once: `privacy.slow_bodies`.
+    """
+    threads = settings.threads + (THREADS_BESIDE if settings.slow_bodies else 0)
+    return _granian("app:create_web_app", host, port, workers=settings.workers, threads=threads)
 
 
 def decisions_command(settings: Settings, host: str, port: int) -> list[str]:
@@ -54,7 +66,11 @@ def decisions_command(settings: Settings, host: str, port: int) -> list[str]:
     One thread each: another would only wait for Python's global lock, and no page stalls it.
     """
     return _granian(
-        "create_decisions_app", host, port, workers=settings.decision_workers, threads=1
+        "decision_worker:create_worker_app",
+        host,
+        port,
+        workers=settings.decision_workers,
+        threads=1,
     )
 
 
@@ -66,7 +82,7 @@ def _granian(factory: str, host: str, port: int, *, workers: int, threads: int) 
         "--interface",
         "wsgi",
         "--factory",
-        f"app:{factory}",
+        factory,
         "--host",
         host,
         "--port",
@@ -86,6 +102,27 @@ def _granian(factory: str, host: str, port: int, *, workers: int, threads: int) 
         "--log-level",
         "warning",
     ]
+
+
+def started(create: Callable[[], Flask], wait: Callable[[float], object] = time.sleep) -> Flask:
+    """Return the application of a process of the web server, which begins with it.
+
+    The server starts a process that ended anew, again and again. One that cannot start, since
+    somebody has broken the settings or the register meanwhile, says why and waits first: the others
+    go on answering, and need the processor.
+
+    Raises:
+        SystemExit: it could not be made.
+    """
+    try:
+        return create()
+    except (SettingsError, RegisterError) as error:
+        log.critical("a process cannot start: %s", error)
+    except Exception:  # whatever it is, it must be seen, and must not come again at once
+        log.exception("a process cannot start")
+    log.critical("the next try is in %s s", RETRY_SECONDS)
+    wait(RETRY_SECONDS)
+    raise SystemExit(1)
 
 
 def worker_command() -> list[str]:
@@ -142,14 +179,26 @@ def work(tasks: Mapping[str, Callable[[], int]], stop: Stop, pause_seconds: floa
     """Run each task again and again until a stop is asked for.
 
     A task returns how much it did; while any does something, nobody pauses. A task that fails is
-    logged and tried again after the pause: one fault must not stop the others.
+    tried again after the pause: one fault must not stop the others. It is logged when it begins to
+    fail, when it fails in another way, and when it works again. While everything fails, as without a
+    database, the pause doubles up to `MOST_PAUSE_SECONDS`.
     """
+    failing: dict[str, str] = {}
+    pause = pause_seconds
     while True:
         done = 0
         for name, task in tasks.items():
             try:
                 done += task()
-            except Exception:
-                log.exception("the task %s failed", name)
-        if stop.wait(0 if done else pause_seconds):
+            except Exception as error:
+                how = f"{type(error).__name__}: {error}"
+                if failing.get(name) != how:
+                    log.exception("the task %s failed", name)
+                failing[name] = how
+            else:
+                if failing.pop(name, None) is not None:
+                    log.warning("the task %s works again", name)
+        everything = len(failing) == len(tasks)
+        pause = min(2 * pause, MOST_PAUSE_SECONDS) if everything else pause_seconds
+        if stop.wait(0 if done else pause):
             return

@@ -22,7 +22,7 @@ from privacy.audit import store as audit
 from privacy.consent import store as consent
 from privacy.database import newest_revisions, revisions_of
 from privacy.heartbeat import ALIVE, last_beat
-from privacy.http import current_actor, requires
+from privacy.http import current_actor, is_api, requires
 from privacy.outbox import OutboxRow
 from privacy.unit_of_work import Runtime
 
@@ -41,8 +41,9 @@ def blueprint(runtime: Runtime, register: Register, base_url: str) -> Blueprint:
 
     @routes.after_app_request
     def keep_out_of_search_engines(response: Response) -> Response:
-        """Nothing here is for a search engine."""
-        response.headers.setdefault("X-Robots-Tag", "noindex, nofollow")
+        """Nothing here is for a search engine; what needs a token none can reach."""
+        if not is_api(request.path):
+            response.headers.setdefault("X-Robots-Tag", "noindex, nofollow")
         return response
 
     @routes.get("/")

@@ -60,6 +60,8 @@ CONTENT_SECURITY_POLICY = (
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+#: What answers that are no pages may load. Source: OWASP REST Security Cheat Sheet, Security Headers.
+API_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 #: Passkeys are for our own pages; nothing of the machine is for anybody. Source: W3C Permissions
 #: Policy s. 5; WebAuthn L3 s. 5.9.
 PERMISSIONS_POLICY = (
@@ -189,14 +191,18 @@ def confirm_actor(scope: Scope) -> None:
 
 
 def authenticate_with(
-    app: Flask, *, bearer: Authenticator, session: Authenticator, step_up: StepUp
+    app: Flask,
+    *,
+    bearer: Authenticator,
+    session: Authenticator | None = None,
+    step_up: StepUp | None = None,
 ) -> None:
     """Wire who turns a bearer token, and who a session cookie, into an `Actor`.
 
     Args:
         app: the application.
         bearer: reads the token.
-        session: reads the cookie.
+        session: reads the cookie; None: there are no pages here.
         step_up: says where a person must prove more before an action.
     """
     app.extensions["placet.bearer"] = bearer
@@ -286,6 +292,8 @@ def problem_response(error: DomainError) -> Response:
 
 def wants_page() -> bool:
     """Tell whether the answer is for a person's eyes rather than a program."""
+    if current_app.extensions.get("placet.session") is None:  # no pages here
+        return False
     if is_api(request.path) or request.path.startswith(OAUTH_BACK_CHANNEL):
         return False
     return bool(request.accept_mimetypes.accept_html)
@@ -379,12 +387,15 @@ def _protect_forms() -> None:
 
 def _headers(response: Response) -> Response:
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+    if is_api(request.path):  # the rest is for pages, which links, windows and scripts belong to
+        headers.setdefault("Content-Security-Policy", API_CONTENT_SECURITY_POLICY)
+    else:
+        headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        headers.setdefault("Referrer-Policy", "no-referrer")
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")
     if current_app.config["PLACET_HTTPS"]:

@@ -70,6 +70,7 @@ class Settings:
         city_database: the operator's file of cities in MaxMind's format, or None.
         body_limit_bytes: the largest request body that is read.
         threads: request threads per web process.
+        slow_bodies: bodies that come slowly are waited for beside those threads.
         workers: web processes.
         one_host: every process that opens this PostgreSQL database is on this host, so that what
             they remember can be confirmed in shared memory; on SQLite that is always so.
@@ -95,6 +96,7 @@ class Settings:
     city_database: Path | None = None
     body_limit_bytes: int = 256 * 1024
     threads: int = 8
+    slow_bodies: bool = False
     workers: int = 2
     one_host: bool = False
     decision_workers: int = 1
@@ -240,6 +242,7 @@ def settings_from(values: Mapping[str, str], instance: Path, *, processors: int 
         body_limit_bytes=number("BODY_LIMIT_BYTES", 256 * 1024),
         threads=number("THREADS", 8),
         workers=number("WORKERS", min(max(processors, 2), 8)),
+        slow_bodies=switch("SLOW_BODIES", default=False),
         one_host=switch("ONE_HOST", default=False),
         decision_workers=number("DECISION_WORKERS", 1),
     )

@@ -24,7 +24,7 @@ from privacy.keys.sealing import KeyDestroyed
 LOOKED_THROUGH: Final = 1000
 """A page looks no further back than this, however often an account was attacked."""
 
-_OF_THE_ACCOUNT: Final = (
+OF_THE_ACCOUNT: Final = (
     "accounts:",
     "administration:",
     "credentials:",
@@ -33,6 +33,7 @@ _OF_THE_ACCOUNT: Final = (
     "risk:device:",
     "sessions:",
 )
+"""How the names of the events begin that concern the account itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,29 @@ class Trail:
     more: bool
 
 
-def trail(log: AuditLog, session: Session, subject_id: str, *, limit: int | None = None) -> Trail:
-    """Return the newest `limit` lines, or all; empty once the trail's key is gone."""
+def trail(
+    log: AuditLog,
+    session: Session,
+    subject_id: str,
+    *,
+    limit: int | None = None,
+    of: tuple[str, ...] = OF_THE_ACCOUNT,
+) -> Trail:
+    """Return the newest lines; none once the trail's key is gone.
+
+    Args:
+        log: opens what was sealed.
+        session: one snapshot.
+        subject_id: whose.
+        limit: at most so many; None: all.
+        of: how the names of the events begin that are wanted.
+    """
     payloads = _newest_first(session, subject_id, at_most=LOOKED_THROUGH if limit else None)
     leaves = {
         entry.entry_id: parse_leaf(entry.leaf)
         for entry in audit_store.entries(session, [each.entry_id for each in payloads])
     }
-    wanted = [each for each in payloads if leaves[each.entry_id].type.startswith(_OF_THE_ACCOUNT)]
+    wanted = [each for each in payloads if leaves[each.entry_id].type.startswith(of)]
     entries: list[TrailEntry] = []
     for payload in wanted[:limit]:
         try:

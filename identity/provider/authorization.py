@@ -28,6 +28,7 @@ from identity.provider.model import (
     KNOWN_SCOPES,
     OFFLINE_ACCESS,
     OPENID,
+    SCOPES_IN_OWN_NAME,
     Client,
     GrantType,
     matches,
@@ -289,9 +290,10 @@ def _each_once(parameters: Parameters) -> dict[str, str]:
 def _scope(text: str, client: Client) -> str:
     """Return what is granted: unknown scopes are left out, as OIDC Core s. 3.1.2.1 says.
 
-    So is `offline_access` where the client gets no refresh tokens (s. 11).
+    So is `offline_access` where the client gets no refresh tokens (s. 11), and whatever an
+    application may do in its own name alone (RFC 6749 s. 3.3).
     """
-    asked = frozenset(text.split(" ")) & KNOWN_SCOPES
+    asked = (frozenset(text.split(" ")) & KNOWN_SCOPES) - SCOPES_IN_OWN_NAME
     if OPENID not in asked:
         raise InvalidScopeError("The scope must include openid.")
     if not client.check_grant_type(GrantType.REFRESH_TOKEN):

@@ -22,10 +22,9 @@ def token_in_header() -> str | None:
 
 def actor_of(token: Token, address: str | None, register: Register) -> Actor:
     """Return the application behind a token, and the person where the token is a person's."""
-    granted = token.scope & token.client.api_scopes
     return Actor(
         kind=ActorKind.APPLICATION,
-        scopes=frozenset(Scope(name) for name in granted),
+        scopes=frozenset(Scope(name) for name in token.api_scope),
         subject_id=token.subject_id,
         client_id=token.client.client_id,
         domain=token.client.sector,

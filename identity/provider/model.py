@@ -41,6 +41,12 @@ CLAIM_SCOPES: Final = frozenset({"profile", "email", "phone", "address"})
 #: The scopes of the JSON API: the ones with a colon. Pages' scopes are never an application's.
 API_SCOPES: Final = frozenset(scope.value for scope in Scope if ":" in scope.value)
 KNOWN_SCOPES: Final = API_SCOPES | CLAIM_SCOPES | {OPENID, OFFLINE_ACCESS}
+#: What a token issued for a person may carry of them: to record that person's word as signed in, and
+#: to read what nobody is named in. All others let an application act in its own name, upon whomever
+#: it knows; they come by client credentials alone. Source: RFC 6749 s. 3.3; RFC 9068 s. 5.
+SCOPES_FOR_A_PERSON: Final = frozenset({Scope.CONSENTS_WRITE.value, Scope.PURPOSES_READ.value})
+#: The scopes of the JSON API that no token for a person carries.
+SCOPES_IN_OWN_NAME: Final = API_SCOPES - SCOPES_FOR_A_PERSON
 
 MAX_URI_LENGTH: Final = 2000
 MAX_NAME_LENGTH: Final = 100
@@ -186,6 +192,15 @@ class Token:
     expires_at: datetime
     audience: str | None = None
     claims: frozenset[str] = frozenset()
+
+    @property
+    def api_scope(self) -> frozenset[str]:
+        """The scopes of the JSON API that count: the client's still, and a person's where it is one's.
+
+        Refresh tokens of older releases may be for more than a person's token carries now.
+        """
+        granted = self.scope & self.client.api_scopes
+        return granted if self.subject_id is None else granted & SCOPES_FOR_A_PERSON
 
     @property
     def is_for_us(self) -> bool:

@@ -24,6 +24,7 @@ from identity.provider.model import (
     REFRESH_ABSOLUTE,
     REFRESH_GRACE,
     REFRESH_IDLE,
+    SCOPES_IN_OWN_NAME,
     Client,
     RevocationReason,
     TokenAnswer,
@@ -152,7 +153,8 @@ class Refresh(RefreshTokenGrant):  # type: ignore[misc]  # Authlib is untyped
             uow.session, secret_digest(self._successor(secret))
         ):
             raise RefreshReused(family)
-        return Presented(secret, row, family, frozenset(family.scope.split()) & client.scopes)
+        scope = frozenset(family.scope.split()) & client.scopes - SCOPES_IN_OWN_NAME
+        return Presented(secret, row, family, scope)
 
     def create_token_response(self) -> TokenAnswer:
         """Issue the pair, or the same one again. Authlib's own never rotates, and writes to logs.

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from identity.accounts.attempts import Attempt, AttemptKind, Attempts
 from identity.accounts.model import PRIVILEGED
 from identity.accounts.service import Accounts
-from identity.accounts.trail import trail
+from identity.accounts.trail import OF_THE_ACCOUNT, trail
 from identity.credentials.service import Passwords
 from identity.mfa.passkeys import Passkeys
 from identity.mfa.service import SecondFactor
@@ -37,6 +37,11 @@ _ROLES_OF_STAFF: Final = frozenset(role.value for role in PRIVILEGED)
 #: What the operator's command line does as well, in the system's name.
 _OF_OPERATORS: Final = frozenset(
     {EventTag.ACCOUNTS_ACCOUNT_DISABLED.value, EventTag.ACCOUNTS_ACCOUNT_ENABLED.value}
+)
+#: Who of us looked at the person's data at the desk, or at what was permitted with it.
+_LOOKS: Final = (
+    EventTag.SUBJECTS_SUBJECT_LOOKED_UP.value,
+    EventTag.CONSENT_MOMENT_LOOKED_UP.value,
 )
 
 
@@ -160,9 +165,20 @@ class AccountData:
             self._accounts.close(uow, account.account_id)
 
     def _acts_of_staff(self, session: Session, subject_id: str) -> list[Json]:
-        """Return what somebody of ours did to the account, and why; who it was stays a role."""
+        """Return what somebody of ours did to the account, and why, and each look at the data.
+
+        Who of us it was stays a role: colleagues have rights too. Source: GDPR Art. 15(1), 15(4);
+        CJEU C-579/21 (Pankki S), 22 June 2023.
+        """
+        entries = [
+            entry
+            for held_under in self._subjects.ids(session, subject_id)
+            for entry in reversed(
+                trail(self._log, session, held_under, of=(*OF_THE_ACCOUNT, *_LOOKS)).entries
+            )
+        ]
         acts: list[Json] = []
-        for entry in reversed(trail(self._log, session, subject_id).entries):
+        for entry in sorted(entries, key=lambda each: each.at):
             role = entry.actor.partition(":")[0]
             if role in _ROLES_OF_STAFF or entry.tag in _OF_OPERATORS:
                 shown: dict[str, Json] = {"at": rfc3339(entry.at), "event": entry.tag, "by": role}

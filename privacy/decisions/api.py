@@ -42,13 +42,32 @@ CAN_ASK: Final = "urn:openid:authzen:capability:access-request"
 #: A batch of the largest size, each item written out in full.
 BATCH_BYTES: Final = 2 * 1024 * 1024
 
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+#: Characters of a request's id, at most.
+LONGEST_REQUEST_ID: Final = 1024
+#: What comes back byte for byte through every server and proxy. Source: RFC 9110 s. 5.5.
+_REQUEST_ID = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]{0,1022}[\x21-\x7e])?")
+_WRONG_REQUEST_ID: Final = f"is no text of at most {LONGEST_REQUEST_ID} visible ASCII characters"
 EXAMPLE: Final[dict[str, Json]] = {
     "subject": {"type": "application", "id": "shop"},
     "action": {"name": "recommendations"},
     "resource": {"type": "person", "id": "d1v1_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
 }
-HEADERS: Final = {REQUEST_ID: "Comes back in the answer: at most 128 visible ASCII characters."}
+HEADERS: Final = {
+    REQUEST_ID: f"Comes back in the answer: at most {LONGEST_REQUEST_ID} visible ASCII characters."
+}
+
+
+def refuse_request_id() -> None:
+    """Refuse an id that could not come back as it came: an answer must name its request.
+
+    Source: AuthZEN Authorization API 1.0 s. 10.1.3 (request identification).
+
+    Raises:
+        MalformedEvaluation: it is too long, or holds more than visible ASCII.
+    """
+    given = request.headers.get(REQUEST_ID)
+    if given and request.path.startswith(ROOT) and not is_request_id(given):
+        raise MalformedEvaluation([(REQUEST_ID, _WRONG_REQUEST_ID)])
 
 
 def echo_request_id(response: Response) -> Response:
@@ -93,6 +112,7 @@ def blueprint(
         base_url: of this deployment.
     """
     routes = Blueprint("decisions_api", __name__)
+    routes.before_app_request(refuse_request_id)
     routes.after_app_request(echo_request_id)
 
     def sent(session: Session, question: object, answer: Answer, now: datetime) -> dict[str, Json]:

@@ -40,6 +40,7 @@ class DecisionServices:
 
     uses: UseCounter
     decisions: Decisions
+    search: PeopleSearch
     people: PeoplePages
     past: PastDecisions
     access_requests: AccessRequests
@@ -56,11 +57,12 @@ def assemble(kernel: Kernel, consents: Consents, applications: Applications) -> 
     spool = UseSpool(kernel.settings.instance / "uses")
     uses = UseCounter(kernel.runtime, kernel.time_zone, spool)
     decisions = Decisions(consents, uses, kernel.pseudonyms.of_event)
-    people = PeopleSearch(Connections(kernel.runtime.database.engine), decisions.rules, uses)
+    search = PeopleSearch(Connections(kernel.runtime.database.engine), decisions.rules, uses)
     return DecisionServices(
         uses=uses,
         decisions=decisions,
-        people=PeoplePages(decisions, people, PageTokens(kernel.keyring)),
+        search=search,
+        people=PeoplePages(decisions, search, PageTokens(kernel.keyring)),
         past=PastDecisions(consents, kernel.subjects, kernel.pseudonyms),
         access_requests=AccessRequests(
             consents=consents,
@@ -81,6 +83,17 @@ def open_questions(services: DecisionServices, consent: ConsentServices) -> Ques
     return questions.to
 
 
+def api_blueprints(kernel: Kernel, services: DecisionServices) -> Sequence[Blueprint]:
+    """Return the routes that applications ask."""
+    runtime, base_url = kernel.runtime, kernel.base_url
+    evidence = DecisionEvidence(kernel.signing_keys, base_url)
+    return (
+        api.blueprint(runtime, services.decisions, evidence, base_url),
+        search_api.blueprint(runtime, services.decisions, services.people),
+        access_request_api.blueprint(runtime, services.access_requests, base_url),
+    )
+
+
 def blueprints(
     kernel: Kernel,
     services: DecisionServices,
@@ -96,20 +109,13 @@ def blueprints(
         consent: what people said, and its receipts.
         application_name: from a pseudonymisation domain to the application's display name.
     """
-    runtime, register, base_url = kernel.runtime, kernel.register, kernel.base_url
+    runtime, register = kernel.runtime, kernel.register
     return (
         moment_pages.blueprint(runtime, services.past, register),
         whatif_pages.blueprint(
             whatif_pages.RegisterPages(runtime, register, kernel.settings.instance / "registers")
         ),
-        api.blueprint(
-            runtime,
-            services.decisions,
-            DecisionEvidence(kernel.signing_keys, base_url),
-            base_url,
-        ),
-        search_api.blueprint(runtime, services.decisions, services.people),
-        access_request_api.blueprint(runtime, services.access_requests, base_url),
+        *api_blueprints(kernel, services),
         access_request_pages.blueprint(runtime, consent.consents, services.access_requests),
         pages.blueprint(runtime, register, services.uses, application_name),
         download_pages.blueprint(

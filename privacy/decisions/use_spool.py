@@ -120,7 +120,8 @@ class UseSpool:
             lines = path.read_bytes()
             try:
                 decoded = _LINES.decode_lines(lines)
-            except msgspec.DecodeError:  # the disk's doing: the others need not wait for it
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                # The disk's doing: the others need not wait for it.
                 log.exception("the counts in %s cannot be read", path.name)
                 path.rename(path.with_suffix(_UNREADABLE))
                 continue

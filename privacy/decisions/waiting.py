@@ -9,8 +9,9 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from privacy.consent.double_opt_in import LIFETIME, Asked, DoubleOptIn
+from privacy.consent.double_opt_in import Asked, DoubleOptIn
 from privacy.consent.model import IN_FORCE, State
+from privacy.consent.portal_waiting import PAGE as PAGE_TO_CONFIRM
 from privacy.consent.service import Consents
 from privacy.consent.waiting_model import Waiting
 from privacy.consent.words import title_of
@@ -63,9 +64,9 @@ class OpenQuestions:
             who=self.requests.name_of(session, client_id) if client_id else None,
             title=title_of(self.consents.register, asked.purpose.id),
             since=asked.request.at,
-            until=asked.request.at + LIFETIME,
-            answer_url=f"/privacy#{asked.purpose.part_of or asked.purpose.id}",
-            by_letter=True,
+            until=asked.until,
+            answer_url=f"{PAGE_TO_CONFIRM}/{asked.request.event_id}",
+            by_letter=asked.by_letter,
         )
 
 

@@ -167,8 +167,8 @@ def test_the_front_page_says_what_this_is_and_leads_a_person_home(world: World) 
     assert (answer.status_code, answer.headers["Location"]) == (303, "/privacy")
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/v1/audit/key", "/nothing"])
-def test_no_answer_is_for_search_engines(world: World, path: str) -> None:
+@pytest.mark.parametrize("path", ["/", "/healthz", "/login", "/nothing"])
+def test_no_page_is_for_search_engines(world: World, path: str) -> None:
     assert world.client.get(path).headers["X-Robots-Tag"] == "noindex, nofollow"
 
 

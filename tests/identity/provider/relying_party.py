@@ -226,7 +226,7 @@ class RelyingParty:
 
 
 OFFLINE: dict[str, Any] = {
-    "scopes": ("openid", "offline_access", "decisions:evaluate"),
+    "scopes": ("openid", "offline_access", "purposes:read"),
     "refresh": True,
 }
 """Settings of a client that may get refresh tokens."""

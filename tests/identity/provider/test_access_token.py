@@ -17,7 +17,7 @@ ORDERS, STOCK = "https://orders.example/api", "https://stock.example/"
 WIDE: dict[str, Any] = {
     "token_format": "jwt",
     "audiences": (ORDERS, STOCK),
-    "scopes": ("openid", "offline_access", "decisions:evaluate", "pseudonyms:write"),
+    "scopes": ("openid", "offline_access", "purposes:read", "pseudonyms:write"),
     "refresh": True,
 }
 
@@ -107,9 +107,9 @@ def test_a_jwt_ends_at_once_wherever_we_are_asked(
 def test_an_id_token_is_no_access_token_and_an_access_token_no_id_token(
     world: World, shop: RelyingParty, ana: str
 ) -> None:
-    answer = shop.offline_tokens(scope="openid pseudonyms:write")
-    assert use(shop, answer["access_token"]) == 200
-    assert use(shop, answer["id_token"]) == 401
+    answer = shop.offline_tokens(scope="openid purposes:read")
+    for token, status in ((answer["access_token"], 200), (answer["id_token"], 401)):
+        assert shop.browser.get("/v1/purposes", headers=bearer(token)).status_code == status
     assert shop.userinfo(answer["id_token"]).status_code == 401
     assert shop.introspect(answer["id_token"]) == {"active": False}
     # Two marks by which a relying party tells them apart: the type and the audience.
@@ -128,7 +128,7 @@ def test_a_token_for_another_resource_server_is_refused_by_our_own(
 ) -> None:
     shop = register(world, **(WIDE | {"token_format": format_}))
     own = shop.own_token(scope="pseudonyms:write", resource=ORDERS).get_json()["access_token"]
-    persons = shop.offline_tokens(scope="openid pseudonyms:write", audience=ORDERS)["access_token"]
+    persons = shop.offline_tokens(scope="openid purposes:read", audience=ORDERS)["access_token"]
     for token in (own, persons):
         assert use(shop, token) == 401
         assert shop.userinfo(token).status_code == 401

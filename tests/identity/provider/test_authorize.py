@@ -170,8 +170,15 @@ def test_unknown_parameters_and_unknown_scopes_are_left_out(shop: RelyingParty, 
     assert answer["scope"] == "openid"
 
 
-def test_an_allowed_scope_is_granted_beside_openid(shop: RelyingParty, ana: str) -> None:
-    assert shop.tokens(scope="openid decisions:evaluate")["scope"] == "decisions:evaluate openid"
+def test_an_allowed_scope_is_granted_beside_openid(world: World, ana: str) -> None:
+    shop = register(world, scopes=("openid", "consents:write", "decisions:evaluate"))
+    assert shop.tokens(scope="openid consents:write")["scope"] == "consents:write openid"
+
+
+def test_what_an_application_does_in_its_own_name_no_person_grants(
+    shop: RelyingParty, ana: str
+) -> None:
+    assert shop.tokens(scope="openid decisions:evaluate pseudonyms:write")["scope"] == "openid"
 
 
 def test_a_state_comes_back_as_it_was_sent(shop: RelyingParty, ana: str) -> None:

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from app import create_app
+from decision_worker import create_app
 from identity.provider import tokens
 from identity.provider.callers import Callers
 from identity.provider.client_settings import ClientSettings
 from identity.provider.model import Client
 from privacy.actor import SYSTEM
-from privacy.http import only
+from privacy.database import orm
 from privacy.prepared import Connections
 from tests.support.tampering import behind_our_back
 from tests.support.world import World
@@ -109,8 +109,7 @@ def test_whatever_else_is_sent_is_nobody_and_costs_no_read(world: World, header:
 
 def test_a_decision_worker_answers_nothing_else(world: World) -> None:
     client, token = _called(world)
-    app = create_app(world.placet.settings, world.clock, world.ids, remembers=True)
-    only(app, ("/access/v1/", "/healthz"))
+    app = create_app(world.placet.settings, world.clock, world.ids)
     worker = app.test_client()
     assert worker.get("/healthz").status_code == 200
     assert worker.get("/login").status_code == 404
@@ -125,9 +124,9 @@ def test_a_decision_worker_answers_nothing_else(world: World) -> None:
         headers={"Authorization": f"Bearer {token}"},
     )
     assert answer.get_json()["context"]["reasons"] == ["unknown-person"]
-    placet = app.extensions["placet"]
-    placet.uses.flush()
-    placet.runtime.database.engine.dispose()
+    app.extensions["placet.decisions"].uses.flush()
+    with app.app_context():
+        orm.engine.dispose()
 
 
 def test_reading_by_prepared_statements_changes_nothing(world: World) -> None:

@@ -69,7 +69,7 @@ def test_authlibs_client_signs_a_person_in_by_discovery_and_pkce(world: World, p
         OAuth2Session(
             shop.client.client_id,
             shop.secret,
-            scope="openid decisions:evaluate",
+            scope="openid",
             redirect_uri=CALLBACK,
             code_challenge_method="S256",
         ) as client,

@@ -134,10 +134,10 @@ def test_a_used_one_whose_successor_was_used_ends_the_family_within_the_grace(
 def test_a_second_use_for_something_else_is_refused_and_harms_nothing(
     shop: RelyingParty, ana: str
 ) -> None:
-    used = shop.offline_tokens(scope="openid offline_access decisions:evaluate")["refresh_token"]
+    used = shop.offline_tokens(scope="openid offline_access purposes:read")["refresh_token"]
     once = refreshed(shop, used, scope="openid")
     assert error_of(shop.refresh(used)) == "invalid_grant"
-    assert error_of(shop.refresh(used, scope="decisions:evaluate")) == "invalid_grant"
+    assert error_of(shop.refresh(used, scope="purposes:read")) == "invalid_grant"
     assert refreshed(shop, used, scope="openid") == once
 
 
@@ -145,7 +145,7 @@ def test_a_scope_may_be_narrowed_and_never_widened(
     world: World, shop: RelyingParty, ana: str
 ) -> None:
     token = shop.offline_tokens()["refresh_token"]
-    for wider in ("openid decisions:evaluate", "decisions:evaluate", "openid desk"):
+    for wider in ("openid purposes:read", "purposes:read", "decisions:evaluate", "openid desk"):
         assert error_of(shop.refresh(token, scope=wider)) == "invalid_scope"
     narrow = refreshed(shop, token, scope="offline_access")
     assert narrow["scope"] == "offline_access"
@@ -157,7 +157,7 @@ def test_a_scope_may_be_narrowed_and_never_widened(
 def test_what_the_client_may_no_longer_have_it_is_not_given_by_an_old_grant(
     world: World, shop: RelyingParty, ana: str
 ) -> None:
-    token = shop.offline_tokens(scope="openid offline_access decisions:evaluate")["refresh_token"]
+    token = shop.offline_tokens(scope="openid offline_access purposes:read")["refresh_token"]
     with world.placet.runtime.database.engine.begin() as behind:
         behind.exec_driver_sql("UPDATE oauth_client SET scopes = 'offline_access openid'")
     assert refreshed(shop, token)["scope"] == "offline_access openid"

@@ -162,10 +162,8 @@ def test_2_5_the_request_id_comes_back_and_2_6_the_same_is_decided_again(
     assert world.client.get(ONE, headers=header).headers["X-Request-ID"] == header["X-Request-ID"]
     metadata = world.client.get("/.well-known/authzen-configuration", headers=header)
     assert metadata.headers["X-Request-ID"] == header["X-Request-ID"]
-    for unfit in ("x" * 129, "a b", "é"):
-        response = send(world, ONE, good, **{"X-Request-ID": unfit})
-        assert response.status_code == 200
-        assert "X-Request-ID" not in response.headers
+    for long in ("x" * 1024, "a b\tc", "<{\"'%0d}>"):
+        assert send(world, ONE, good, **{"X-Request-ID": long}).headers["X-Request-ID"] == long
     assert "X-Request-ID" not in send(world, ONE, good).headers
     assert [permits(world, good) for _ in range(3)] == [True] * 3
 

@@ -28,8 +28,8 @@ from privacy.reports.service import COLUMNS
 from privacy.spreadsheets import guard_cell, unguard_cell
 from tests.privacy.reports.conftest import DELIA
 from tests.support.cast import Person, give, introduce, refuse, withdraw
-from tests.support.deployment import PLACET
 from tests.support.forms import submit
+from tests.support.loaded import loaded
 from tests.support.world import World
 
 PATH = "/dpo/consents"
@@ -64,15 +64,8 @@ def document(data: bytes) -> dict[str, Any]:
 
 def verify_alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the check in an empty folder, with no deployment and no settings."""
-    return subprocess.run(
-        [PLACET, "audit", "verify", *arguments],
-        cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    return loaded().run(["audit", "verify", *arguments], env, folder)
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
