@@ -1,4 +1,4 @@
-"""Decisions over many people: `make bench ONLY=decisions`, and batches, search, memory, freshness.
+"""Decisions over many people: `make bench ONLY=decisions`, and batches, search, memory.
 
 Every part runs `placet serve` with its web processes, worker and decision workers on this machine,
 with the load on the same cores and, but for memory, a hundred consents and refusals a second
@@ -10,11 +10,9 @@ the person's facts from the database for each request.
 from __future__ import annotations
 
 import itertools
-import json
-import statistics
-import threading
 import time
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,12 +21,11 @@ import requests
 
 from bench import parts
 from bench.load import Load, lua_file, run
-from bench.register import UNITS
-from bench.stage import STILL, Stage, Stages, children
+from bench.search import searched
+from bench.stage import DATABASES, STILL, Stage, Stages, children
 from tests.support.processes import Program, wait_until
 
 SIZES = (10_000, 100_000, 1_000_000)
-DATABASES = ("sqlite", "postgresql")
 WEB_WORKERS = 2
 #: Requests that wrk repeats; more than any processor cache or small table of ours holds.
 ASKED = 100_000
@@ -44,8 +41,6 @@ LOAD_SECONDS = 1_200.0
 #: Loaded: in so many looks, one a second, nobody grew by so much. Ten people fill a page of memory.
 STILL_LOOKS = 4
 STILL_KIB = 64
-WITHDRAWALS = 10_000
-PAGE = 1000
 
 Rows = list[dict[str, object]]
 
@@ -64,15 +59,22 @@ def running(stage: Stage, *, changing: bool = True, loaded: bool = True) -> Iter
         changing: consents are given and refused meanwhile.
         loaded: the decision workers have loaded everybody before.
     """
-    with stage.deployment.serving() as serving, ExitStack() as stack:
+    with started(stage) as serving, ExitStack() as stack:
+        if loaded:
+            until_loaded([serving.pid])
+        if changing:
+            stack.enter_context(stage.changing())
+        until_steady(stage)
+        yield serving
+
+
+@contextmanager
+def started(stage: Stage) -> Iterator[Program]:
+    """Serve the stage; every way of asking answers rightly."""
+    with stage.deployment.serving() as serving:
         address = f"{stage.decisions}{EVALUATION}"
         wait_until(lambda: _answers(stage, address), "the decision workers answer", seconds=60)
         _check(stage)
-        if loaded:
-            _until_loaded(serving.pid)
-        if changing:
-            stack.enter_context(stage.changing())
-        _until_steady(stage, address)
         yield serving
 
 
@@ -97,25 +99,31 @@ def _check(stage: Stage) -> None:
                     raise SystemExit(f"wrong answer about person {number}: {answer.text}")
 
 
-def _until_loaded(pid: int) -> None:
+def until_loaded(pids: Sequence[int]) -> None:
     """Wait until the decision workers grow no more: they remember everybody that they will.
+
+    Args:
+        pids: of `placet serve`, each of which loads its own at the same time.
 
     Raises:
         SystemExit: they still grew at the deadline, and what would be measured is their loading.
     """
-    ends = time.monotonic() + LOAD_SECONDS
+    began = time.monotonic()
+    ends = began + LOAD_SECONDS
     before, still = 0, 0
     while still < STILL_LOOKS:
         if time.monotonic() > ends:
             raise SystemExit(f"the decision workers grew for {LOAD_SECONDS:g} s")
         time.sleep(1)
-        now = sum(one["Rss"] for one in _held(pid).get("decision", ()))
+        now = sum(one["Rss"] for pid in pids for one in _held(pid).get("decision", ()))
         still = still + 1 if now - before < STILL_KIB else 0
         before = now
+    print(f"  loaded in {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _until_steady(stage: Stage, address: str) -> None:
+def until_steady(stage: Stage) -> None:
     """Ask until answers come no faster than the second before."""
+    address = f"{stage.decisions}{EVALUATION}"
     asked = stage.bodies("warm", questions(stage, 20_000))
     script, before = lua_file(asked, stage.token), 0.0
     ends = time.monotonic() + WARM_SECONDS
@@ -133,36 +141,74 @@ def questions(stage: Stage, count: int) -> list[dict[str, object]]:
 
 def decisions(stages: Stages, people: int) -> Rows:
     """Single evaluations at each size, on each database, in both ways."""
+    return _asked(stages, people, {"decisions"})
+
+
+def search(stages: Stages, people: int) -> Rows:
+    """Which people a purpose is permitted for: the first page, and all of them."""
+    return _asked(stages, people, {"search"})
+
+
+def memory(stages: Stages, people: int) -> Rows:
+    """What the processes hold once the decision worker has loaded everybody."""
+    return _asked(stages, people, {"memory"})
+
+
+def together(stages: Stages, people: int) -> Rows:
+    """All three: what is loaded for one serves the others."""
+    return _asked(stages, people, {"decisions", "search", "memory"})
+
+
+def _asked(stages: Stages, people: int, wanted: AbstractSet[str]) -> Rows:
+    """Serve each size on both databases, which load at the same time, and measure one by one."""
     rows: Rows = []
     smallest: dict[tuple[str, str], float] = {}
-    for kind, size in itertools.product(DATABASES, sizes(people)):
-        with ExitStack() as stack:
-            stage = stages.get(kind, size, **ON_ONE_HOST)
-            one = stack.enter_context(parts.bare(stages.folder, workers=1))
-            two = stack.enter_context(parts.bare(stages.folder, workers=WEB_WORKERS))
-            stack.enter_context(running(stage))
-            script = lua_file(stage.bodies("asked", questions(stage, ASKED)), stage.token)
-            loads = parts.in_turns(
-                {
-                    "bare-1": partial(_load, one),
-                    "shared-version": partial(_load, f"{stage.decisions}{EVALUATION}", script),
-                    "bare-2": partial(_load, two),
-                    "read-each": partial(_load, f"{stage.web}{EVALUATION}", script),
-                }
-            )
-        for way, floor in (("shared-version", "bare-1"), ("read-each", "bare-2")):
-            result = parts.row(
-                f"decision-{kind}-{size}-{way}",
-                loads[way],
-                part="decisions",
-                floor=floor,
-                floor_loads=loads[floor],
-            )
-            ratio = result["ratio"]
-            if isinstance(ratio, float):
-                first = smallest.setdefault((kind, way), ratio)
-                result["times_the_smallest"] = round(first / ratio, 3) if ratio else None
-            rows.append(result)
+    with ExitStack() as floors:
+        bare = [floors.enter_context(parts.bare(stages.folder, workers=n)) for n in (1, 2)]
+        for size in sizes(people) if "decisions" in wanted else [people]:
+            with ExitStack() as stack:
+                served = list[tuple[Stage, ExitStack, int]]()
+                for stage in stages.on_each(size, **ON_ONE_HOST):
+                    own = stack.enter_context(ExitStack())
+                    served.append((stage, own, own.enter_context(started(stage)).pid))
+                until_loaded([pid for _stage, _own, pid in served])
+                for stage, own, pid in served:
+                    if "memory" in wanted and size == people:
+                        rows += _memory(stage, pid)
+                    with stage.changing():
+                        if "decisions" in wanted:
+                            until_steady(stage)
+                            rows += _decided(stage, bare, smallest)
+                        if "search" in wanted and size == people:
+                            rows += searched(stage)
+                    own.close()  # what it still counts does not weigh on the other
+    return rows
+
+
+def _decided(stage: Stage, bare: Sequence[str], smallest: dict[tuple[str, str], float]) -> Rows:
+    script = lua_file(stage.bodies("asked", questions(stage, ASKED)), stage.token)
+    loads = parts.in_turns(
+        {
+            "bare-1": partial(_load, bare[0]),
+            "shared-version": partial(_load, f"{stage.decisions}{EVALUATION}", script),
+            "bare-2": partial(_load, bare[1]),
+            "read-each": partial(_load, f"{stage.web}{EVALUATION}", script),
+        }
+    )
+    rows: Rows = []
+    for way, floor in (("shared-version", "bare-1"), ("read-each", "bare-2")):
+        result = parts.row(
+            f"decision-{stage.kind}-{stage.people}-{way}",
+            loads[way],
+            part="decisions",
+            floor=floor,
+            floor_loads=loads[floor],
+        )
+        ratio = result["ratio"]
+        if isinstance(ratio, float):
+            first = smallest.setdefault((stage.kind, way), ratio)
+            result["times_the_smallest"] = round(first / ratio, 3) if ratio else None
+        rows.append(result)
     return rows
 
 
@@ -220,71 +266,18 @@ def _batches(base: str, script: str) -> Load:
     return run(f"{base}/access/v1/evaluations", seconds=parts.SECONDS, connections=4, script=script)
 
 
-def search(stages: Stages, people: int) -> Rows:
-    """Which people a purpose is permitted for: the first page, and all of them."""
-    rows: Rows = []
-    for kind in DATABASES:
-        with ExitStack() as stack:
-            stage = stages.get(kind, people, **ON_ONE_HOST)
-            stack.enter_context(running(stage))
-            rows += _searched(stage)
-    return rows
-
-
-def _searched(stage: Stage) -> Rows:
-    question = {
-        "subject": {"type": "application", "id": stage.client["client_id"]},
-        "action": {"name": UNITS[0]},
-        "resource": {"type": "person"},
-        "page": {"limit": PAGE},
-    }
-    url = f"{stage.web}/access/v1/search/resource"
-    with requests.Session() as session:
-        session.headers.update(stage.headers)
-        firsts = []
-        for _ in range(20):
-            began = time.perf_counter()
-            answer = session.post(url, json=question)
-            firsts.append(time.perf_counter() - began)
-            answer.raise_for_status()
-        began, found, pages = time.perf_counter(), 0, 0
-        while True:
-            body = session.post(url, json=question).json()
-            found, pages = found + len(body["results"]), pages + 1
-            token = body.get("page", {}).get("next_token")
-            if not token:
-                break
-            question["page"] = {"limit": PAGE, "token": token}
-        took = time.perf_counter() - began
-    name = f"search-{stage.kind}-{stage.people}"
-    first = statistics.median(firsts) * 1000
+def _memory(stage: Stage, pid: int) -> Rows:
     return [
-        parts.figure(f"{name}-first-page", first, "ms", part="search", people_a_page=PAGE),
         parts.figure(
-            f"{name}-all-pages", found / took, "people/s", part="search", found=found, pages=pages
-        ),
+            f"memory-{stage.kind}-{stage.people}-{name}",
+            max(one["Rss"] for one in held) / 1024,
+            "MiB",
+            part="memory",
+            proportional_mib=round(max(one["Pss"] for one in held) / 1024, 1),
+            processes=len(held),
+        )
+        for name, held in _held(pid).items()
     ]
-
-
-def memory(stages: Stages, people: int) -> Rows:
-    """What the processes hold once the decision worker has loaded everybody."""
-    rows: Rows = []
-    for kind in DATABASES:
-        with ExitStack() as stack:
-            stage = stages.get(kind, people, **ON_ONE_HOST)
-            serving = stack.enter_context(running(stage, changing=False))
-            for name, held in _held(serving.pid).items():
-                rows.append(
-                    parts.figure(
-                        f"memory-{kind}-{people}-{name}",
-                        max(one["Rss"] for one in held) / 1024,
-                        "MiB",
-                        part="memory",
-                        proportional_mib=round(max(one["Pss"] for one in held) / 1024, 1),
-                        processes=len(held),
-                    )
-                )
-    return rows
 
 
 def _held(pid: int) -> dict[str, list[dict[str, int]]]:
@@ -302,87 +295,3 @@ def _held(pid: int) -> dict[str, list[dict[str, int]]]:
             name = "decision" if any("decision" in part for part in command) else "web"
         found.setdefault(name, []).append(kilobytes)
     return found
-
-
-def freshness(stages: Stages, people: int) -> Rows:
-    """Permits after the answer to a withdrawal was sent, under load; four processes answer."""
-    rows: Rows = []
-    for kind in DATABASES:
-        settings = ON_ONE_HOST | {"PLACET_DECISION_WORKERS": "2"}
-        with ExitStack() as stack:
-            stage = stages.get(kind, min(people, SIZES[0]), **settings)
-            stack.enter_context(running(stage, loaded=False))  # which is part of it
-            given = [
-                (number, unit)
-                for number in range(len(UNITS), stage.people)
-                for unit in STILL
-                if stage.permitted(number, unit)
-            ]
-            chosen = stage.chosen.sample(given, min(WITHDRAWALS, len(given)))
-            script = lua_file(stage.bodies("asked", questions(stage, 20_000)), stage.token)
-            stop = threading.Event()
-            load = threading.Thread(target=_press, args=(stage, script, stop))
-            load.start()
-            try:
-                asked, stale = _withdraw_all(stage, chosen)
-            finally:
-                stop.set()
-                load.join()
-        rows.append(
-            parts.figure(
-                f"freshness-{kind}-{stage.people}-permits-after-withdrawal",
-                stale,
-                "answers",
-                part="freshness",
-                withdrawals=len(chosen),
-                asked=asked,
-                processes=4,
-            )
-        )
-    return rows
-
-
-def _press(stage: Stage, script: str, stop: threading.Event) -> None:
-    while not stop.is_set():
-        run(f"{stage.decisions}{EVALUATION}", seconds=2, connections=8, script=script)
-
-
-def _withdraw_all(stage: Stage, chosen: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Withdraw each and ask at once over several connections to each kind of process."""
-    results: list[tuple[int, int]] = []
-    threads = [
-        threading.Thread(target=lambda part=chosen[at::4]: results.append(_withdraw(stage, part)))
-        for at in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if len(results) != len(threads):
-        raise SystemExit("a client of the withdrawals failed")
-    return sum(asked for asked, _ in results), sum(stale for _, stale in results)
-
-
-def _withdraw(stage: Stage, chosen: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    asked = stale = 0
-    with ExitStack() as stack:
-        writer = stack.enter_context(requests.Session())
-        writer.headers.update(stage.headers)
-        # A connection stays with one process, so several reach them all.
-        readers = [
-            (base, stack.enter_context(requests.Session()))
-            for base in (stage.decisions, stage.web)
-            for _ in range(3)
-        ]
-        for _base, session in readers:
-            session.headers.update(stage.headers | {"Content-Type": "application/json"})
-        for number, unit in chosen:
-            body = json.dumps(stage.question(number, unit))
-            said = stage.word(number, unit, "withdrawn")
-            answer = writer.post(f"{stage.web}/v1/consents", json=said)
-            answer.raise_for_status()
-            for base, session in readers:
-                found = session.post(f"{base}{EVALUATION}", data=body)
-                asked += 1
-                stale += found.json()["decision"] is not False
-    return asked, stale

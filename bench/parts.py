@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import Load
+from bench.stage import children
 from tests.support.processes import free_port, program
 
 ROUNDS = 3
-SECONDS = 4
+SECONDS = 2
 CONNECTIONS = 32
 
 Measure = Callable[[], Load]
+
+
+@dataclass
+class Metered:
+    """A measure that notes the processor time of those who answer, with all that they started.
+
+    Attributes:
+        measure: one round.
+        pids: of who answers, and of their database.
+        seconds: of processor time spent so far.
+        answered: requests so far.
+    """
+
+    measure: Measure
+    pids: Sequence[int]
+    seconds: float = 0.0
+    answered: float = 0.0
+
+    def __call__(self) -> Load:
+        """Measure one round."""
+        before = processor_seconds(self.pids)
+        load = self.measure()
+        self.seconds += processor_seconds(self.pids) - before
+        self.answered += load.per_second * SECONDS
+        return load
+
+    @property
+    def each_us(self) -> float:
+        """Microseconds of processor time for each request."""
+        return self.seconds / self.answered * 1_000_000
+
+
+def processor_seconds(pids: Sequence[int]) -> float:
+    """What processes and all below them have taken of the processors, from the kernel."""
+    ticks = 0
+    for pid in {each for one in pids for each in (one, *children(one))}:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:  # it has ended, and its parent has counted it
+            continue
+        ticks += sum(int(part) for part in stat.rsplit(")", 1)[1].split()[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -30,10 +75,10 @@ def bare(folder: Path, *, workers: int) -> Iterator[str]:
         yield url
 
 
-def in_turns(measured: Mapping[str, Measure], rounds: int = ROUNDS) -> dict[str, list[Load]]:
+def in_turns(measured: Mapping[str, Measure]) -> dict[str, list[Load]]:
     """Measure all of them round after round, so that a noisy minute falls on all alike."""
     loads: dict[str, list[Load]] = {name: [] for name in measured}
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for name, measure in measured.items():
             load = measure()
             if load.errors:
@@ -86,7 +131,7 @@ def row(
             "ratio": round(rate / floor_rate, 4),
             "floor_p99_ms": round(floor_p99, 3),
         }
-        shown += f"; {rate / floor_rate:.3f} of {floor}, p99 {p99 / floor_p99:.1f} times"
+        shown += f"; {rate / floor_rate:.3f} of {floor}, p99 {p99 / floor_p99:.2f} times"
     print(shown, flush=True)
     return result
 

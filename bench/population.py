@@ -5,6 +5,9 @@ Every other person is a copy of one of them: every row that the product wrote fo
 table that names a subject or a holder of keys, with ids, pseudonym and blind index of the copy's own.
 So a new column or table is filled as the product fills it.
 
+Rows are written in the order of their primary keys, by one statement a table, and nothing is flushed
+or journalled meanwhile; PostgreSQL builds the other indexes afterwards.
+
 What is left out: the audit log's entries of the copies (so `placet audit verify` would rightly
 object), sealed values that open (they have their size and no more), and above `EVENTS_UP_TO` people
 the consent events, which no decision reads (the database would be five times as large).
@@ -17,7 +20,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +32,7 @@ from privacy.database import Base
 from privacy.keys.store import DataKey
 
 EVENTS_UP_TO = 100_000
+_PERSON_COLUMNS = ("subject_id", "holder")
 #: Columns that tell one row from all others: the copy's number, and the end of the copied value.
 _UNIQUE = frozenset({"identifier_id", "event_id", "entry_id"})
 #: Tables that know people by other columns, or hold what a copy would not have.
@@ -66,39 +70,49 @@ def fill(url: str, templates: Sequence[str], people: int, wrap: Wrap) -> Populat
         wrap: makes each copy's keys.
     """
     began = time.monotonic()
-    copies = list(_copies(templates, people))
+    copies = _copies(templates, people)
     database: _Database = _Sqlite() if url.startswith("sqlite") else _Postgres()
     left_out = ["audit log entries", "sealed values that open"]
     if people > EVENTS_UP_TO:
         left_out.append("consent events")
     with closing(database.connect(url)) as connection:
-        database.prepare(connection, copies)
+        database.prepare(connection, templates, copies)
         for table in Base.metadata.sorted_tables:
-            if table.name == DataKey.__tablename__:
-                _add_keys(database, connection, copies, wrap)
+            person = _person_column(table)
+            if person is None or (table.name == "consent_event" and people > EVENTS_UP_TO):
                 continue
-            if table.name in _LEFT_OUT or (table.name == "consent_event" and people > EVENTS_UP_TO):
-                continue
-            statement = _copying(table, database)
-            if statement is not None:
-                connection.execute(statement)
+            with database.filling(connection, table):
+                if table.name == DataKey.__tablename__:
+                    _add_keys(database, connection, copies, wrap)
+                else:
+                    _copy_rows(database, connection, table, person)
         database.finish(connection)
-    kinds = [*range(len(templates)), *(copy[4] for copy in copies)]
+    kinds = [*range(len(templates)), *(copy[5] for copy in copies)]
     pseudonyms = [*templates, *(copy[2] for copy in copies)]
     return Population(pseudonyms, kinds, time.monotonic() - began, left_out)
 
 
-#: number, subject id, pseudonym, blind index, which of the ten, that one's pseudonym.
-_Copy = tuple[int, str, str, bytes, int, str]
+#: number, subject id, pseudonym, blind index, how ids of its rows begin, which of the ten.
+_Copy = tuple[int, str, str, bytes, str, int]
 
 
-def _copies(templates: Sequence[str], people: int) -> Iterator[_Copy]:
+def _copies(templates: Sequence[str], people: int) -> list[_Copy]:
     prefix = templates[0][: templates[0].index("_") + 1]
-    ids = sorted(os.urandom(16).hex() for _ in range(people - len(templates)))
-    for number, subject_id in enumerate(ids):  # in the order of the tables' keys
-        pseudonym = prefix + base64.urlsafe_b64encode(os.urandom(24)).decode()
-        kind = number % len(templates)
-        yield number, subject_id, pseudonym, os.urandom(16), kind, templates[kind]
+    count = people - len(templates)
+    ids = sorted(drawn.hex() for drawn in _random(count, 16))  # in the order of the tables' keys
+    values = (prefix + base64.urlsafe_b64encode(drawn).decode() for drawn in _random(count, 24))
+    return [
+        (number, subject_id, pseudonym, blind, f"{number:020x}", number % len(templates))
+        for number, (subject_id, pseudonym, blind) in enumerate(
+            zip(ids, values, _random(count, 16), strict=True)
+        )
+    ]
+
+
+def _random(count: int, size: int) -> Iterator[bytes]:
+    """Draw so many values of so many bytes each."""
+    drawn = os.urandom(count * size)
+    return (drawn[at : at + size] for at in range(0, len(drawn), size))
 
 
 def _add_keys(
@@ -110,28 +124,41 @@ def _add_keys(
     """Give each copy a key of its own wherever the copied one has one."""
     found = connection.execute(
         "SELECT p.kind, k.retention, k.epoch, k.created_at FROM data_key AS k"
-        " JOIN bench_person AS p ON p.template = k.holder AND p.number < 10"
+        " JOIN bench_template AS p ON p.subject_id = k.holder ORDER BY k.retention"
     ).fetchall()
+    keys: dict[int, list[Any]] = {}
+    for kind, *key in found:
+        keys.setdefault(kind, []).append(key)
     database.add(
         connection,
         "data_key (holder, retention, epoch, wrapped, created_at)",
         (
-            (subject_id, retention, epoch, wrap(subject_id, retention, epoch), created_at)
-            for _number, subject_id, _pseudonym, _blind, kind, _template in copies
-            for of_kind, retention, epoch, created_at in found
-            if of_kind == kind
+            (copy[1], retention, epoch, wrap(copy[1], retention, epoch), created_at)
+            for copy in copies
+            for retention, epoch, created_at in keys.get(copy[5], ())
         ),
     )
 
 
-def _copying(table: sa.Table, database: _Database) -> str | None:
-    """The statement that copies a table's rows of the ten; None where it names nobody."""
-    person = next((name for name in ("subject_id", "holder") if name in table.columns), None)
-    if person is None:
+def _person_column(table: sa.Table) -> str | None:
+    """Which column names the person; None: none does, or its rows are not copied."""
+    if table.name in _LEFT_OUT:
         return None
-    values = {}
+    return next((name for name in _PERSON_COLUMNS if name in table.columns), None)
+
+
+def _copy_rows(
+    database: _Database,
+    connection: Any,  # noqa: ANN401 - as above
+    table: sa.Table,
+    person: str,
+) -> None:
+    """Copy a table's rows of the ten for everybody, each in the order of the primary key."""
+    kept, values = [], {}
     for column in table.columns:
         name = column.name
+        if name == "ordinal" and column.primary_key:
+            continue  # the database counts
         if name == person:
             values[name] = "p.subject_id"
         elif name == "blind_index":
@@ -139,39 +166,46 @@ def _copying(table: sa.Table, database: _Database) -> str | None:
         elif table.name == "pseudonym" and name == "value":
             values[name] = "p.pseudonym"
         elif name in _UNIQUE:
-            values[name] = database.unique.format(column=name)
-        elif name == "ordinal" and column.primary_key:
-            continue  # the database counts
+            kept.append(f'substr(t."{name}", 21) AS "{name}"')
+            values[name] = f'p.prefix || t."{name}"'
         else:
+            kept.append(f't."{name}"')
             values[name] = f't."{name}"'
-    columns = ", ".join(f'"{name}"' for name in values)
-    order = "p.pseudonym" if table.name == "pseudonym" else "p.number"
-    return (
-        f"INSERT INTO {table.name} ({columns}) SELECT {', '.join(values.values())}"
-        f" FROM bench_person AS p JOIN {table.name} AS t ON t.{person} = p.template"
-        f" ORDER BY {order}"
+    keys = ", ".join(f't."{column.name}"' for column in table.primary_key)
+    # The ten's rows by themselves: a table that is read is not written to without another copy.
+    connection.execute(
+        f"CREATE TEMPORARY TABLE bench_row AS SELECT k.kind AS bench_kind, {', '.join(kept)}"
+        f" FROM bench_template AS k JOIN {table.name} AS t ON t.{person} = k.subject_id"
+        f" ORDER BY k.kind, {keys}"
     )
+    connection.execute("CREATE INDEX bench_row_kind ON bench_row (bench_kind)")
+    columns = ", ".join(f'"{name}"' for name in values)
+    connection.execute(
+        f"INSERT INTO {table.name} ({columns}) SELECT {', '.join(values.values())}"
+        f" FROM bench_person AS p {database.each} bench_row AS t ON t.bench_kind = p.kind"
+        f"{' ORDER BY p.pseudonym' if table.name == 'pseudonym' else ''}"
+    )
+    connection.execute("DROP TABLE bench_row")
 
 
 _PERSON = """
-CREATE {temporary} TABLE bench_person (
-    number integer PRIMARY KEY, subject_id text, pseudonym text, blind {binary},
-    kind integer, template text
+CREATE TEMPORARY TABLE bench_person (
+    number integer PRIMARY KEY, subject_id text, pseudonym text, blind {binary}, prefix text,
+    kind integer
 )
 """
-_PERSON_COLUMNS = "(number, subject_id, pseudonym, blind, kind, template)"
-#: The ten are known by their pseudonyms until here.
-_TEMPLATES = """
-UPDATE bench_person SET template =
-    (SELECT subject_id FROM pseudonym WHERE value = bench_person.template)
+_PEOPLE = "bench_person (number, subject_id, pseudonym, blind, prefix, kind)"
+_TEMPLATE = "CREATE TEMPORARY TABLE bench_template (kind integer, subject_id text)"
+_TEMPLATE_ROW = """
+INSERT INTO bench_template SELECT {kind}, subject_id FROM pseudonym WHERE value = '{pseudonym}'
 """
 
 
 class _Database(Protocol):
     """What differs between the two kinds."""
 
-    #: Makes a copied id one of its own, and keeps the copies in order.
-    unique: str
+    #: Joins people, one after the other, with what each gets.
+    each: str
 
     def connect(self, url: str) -> Any:  # noqa: ANN401 - a driver's connection
         """Open it, without foreign keys and without waiting for the disk."""
@@ -179,9 +213,17 @@ class _Database(Protocol):
     def prepare(
         self,
         connection: Any,  # noqa: ANN401 - as above
+        templates: Sequence[str],
         copies: Sequence[_Copy],
     ) -> None:
-        """Make the table `bench_person` of those who are to be."""
+        """Make the tables of who is copied and of who is to be."""
+
+    def filling(
+        self,
+        connection: Any,  # noqa: ANN401 - as above
+        table: sa.Table,
+    ) -> AbstractContextManager[None]:
+        """What a table is filled within."""
 
     def add(
         self,
@@ -196,20 +238,39 @@ class _Database(Protocol):
 
 
 class _Sqlite:
-    unique = "printf('%020x', p.number) || substr(t.{column}, 21)"
+    each = "CROSS JOIN"  # SQLite's word for: in this order
 
     def connect(self, url: str) -> sqlite3.Connection:
         path = sa.make_url(url).database
         connection = sqlite3.connect(str(path), isolation_level=None)
-        for pragma in ("foreign_keys=OFF", "synchronous=OFF", "cache_size=-500000"):
-            connection.execute(f"PRAGMA {pragma}")
+        for pragma in (
+            "foreign_keys=OFF",
+            "journal_mode=OFF",
+            "synchronous=OFF",
+            "secure_delete=OFF",
+            "locking_mode=EXCLUSIVE",
+            "temp_store=MEMORY",
+            "cache_size=-500000",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
         return connection
 
-    def prepare(self, connection: sqlite3.Connection, copies: Sequence[_Copy]) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_PERSON.format(temporary="TEMPORARY", binary="blob"))
-        self.add(connection, f"bench_person {_PERSON_COLUMNS}", copies)
-        connection.execute(_TEMPLATES)
+    def prepare(
+        self, connection: sqlite3.Connection, templates: Sequence[str], copies: Sequence[_Copy]
+    ) -> None:
+        connection.execute("BEGIN EXCLUSIVE")
+        _name_people(self, connection, templates, copies, "blob")
+
+    def filling(
+        self, connection: sqlite3.Connection, table: sa.Table
+    ) -> AbstractContextManager[None]:
+        if table.primary_key.columns[0].name in _PERSON_COLUMNS:
+            return nullcontext()  # the indexes grow in order too, faster than they are sorted
+        return _indexes_afterwards(
+            connection,
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+            f" AND tbl_name = '{table.name}'",
+        )
 
     def add(
         self, connection: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]
@@ -219,13 +280,14 @@ class _Sqlite:
 
     def finish(self, connection: sqlite3.Connection) -> None:
         connection.execute("COMMIT")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA analysis_limit=1000")
         connection.execute("ANALYZE")
+        for pragma in ("locking_mode=NORMAL", "journal_mode=WAL"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
 class _Postgres:
-    unique = "lpad(to_hex(p.number), 20, '0') || substr(t.{column}, 21)"
+    each = "JOIN"
 
     def connect(self, url: str) -> psycopg.Connection:
         plain = sa.make_url(url).set(drivername="postgresql")
@@ -233,17 +295,28 @@ class _Postgres:
         for setting in (
             "session_replication_role = replica",  # no foreign keys, no triggers
             "synchronous_commit = off",
+            "temp_buffers = '512MB'",
             "work_mem = '512MB'",
             "maintenance_work_mem = '512MB'",
         ):
             connection.execute(f"SET {setting}")
         return connection
 
-    def prepare(self, connection: psycopg.Connection, copies: Sequence[_Copy]) -> None:
-        connection.execute(_PERSON.format(temporary="TEMPORARY", binary="bytea"))
-        self.add(connection, f"bench_person {_PERSON_COLUMNS}", copies)
-        connection.execute(_TEMPLATES)
+    def prepare(
+        self, connection: psycopg.Connection, templates: Sequence[str], copies: Sequence[_Copy]
+    ) -> None:
+        _name_people(self, connection, templates, copies, "bytea")
         connection.execute("ANALYZE bench_person")
+
+    def filling(
+        self, connection: psycopg.Connection, table: sa.Table
+    ) -> AbstractContextManager[None]:
+        return _indexes_afterwards(
+            connection,
+            "SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index AS i"
+            f" WHERE i.indrelid = '{table.name}'::regclass"
+            " AND NOT EXISTS (SELECT 1 FROM pg_constraint AS c WHERE c.conindid = i.indexrelid)",
+        )
 
     def add(
         self, connection: psycopg.Connection, table: str, rows: Iterable[tuple[object, ...]]
@@ -255,6 +328,34 @@ class _Postgres:
     def finish(self, connection: psycopg.Connection) -> None:
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
+
+
+@contextmanager
+def _indexes_afterwards(
+    connection: Any,  # noqa: ANN401 - a driver's connection
+    indexes: str,
+) -> Iterator[None]:
+    """Take away the indexes that a statement finds, and build them when the rows are there."""
+    found = connection.execute(indexes).fetchall()
+    for name, _definition in found:
+        connection.execute(f"DROP INDEX {name}")
+    yield
+    for _name, definition in found:
+        connection.execute(definition)
+
+
+def _name_people(
+    database: _Database,
+    connection: Any,  # noqa: ANN401 - as above
+    templates: Sequence[str],
+    copies: Sequence[_Copy],
+    binary: str,
+) -> None:
+    connection.execute(_TEMPLATE)
+    for kind, pseudonym in enumerate(templates):
+        connection.execute(_TEMPLATE_ROW.format(kind=kind, pseudonym=pseudonym))
+    connection.execute(_PERSON.format(binary=binary))
+    database.add(connection, _PEOPLE, copies)
 
 
 def size_of(url: str) -> int:

@@ -1,8 +1,9 @@
-"""Records and checks beside c15t: `make bench ONLY=records` and `ONLY=checks`.
+"""Records beside c15t and Fides: `make bench ONLY=records`.
 
 The usual `POST /v1/consents` of an application, with 1 and with 16 connections, on SQLite
 (`synchronous=FULL`) and on PostgreSQL that flushes each commit; the worker places the entries in the
-log meanwhile. Beside them c15t, where it is installed (`bench/peer_c15t.py`).
+log meanwhile. Beside them c15t and Fides, where they can be installed (`bench/peer_c15t.py`,
+`bench/peer_fides.py`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 
-from bench import parts, peer_c15t
-from bench.decisions import DATABASES, EVALUATION, ON_ONE_HOST, questions, running
+from bench import parts, peer_c15t, peer_fides
 from bench.load import Load, lua_file, run
-from bench.stage import CHANGING, Stages
+from bench.stage import CHANGING, DATABASES, Stages
 
 CLIENTS = (1, 16)
 #: Each word is about another person and purpose than the one before.
@@ -43,51 +43,24 @@ def records(stages: Stages, people: int) -> Rows:
                 address = f"{stage.web}/v1/consents"
                 measured[f"record-{kind}-{clients}"] = partial(_load, address, script, clients)
         measured |= peer_c15t.recording(stack, stages.folder, CLIENTS, DATABASES)
+        measured |= peer_fides.recording(stack, stages.folder, CLIENTS)
         loads = parts.in_turns(measured)
     for name, of in loads.items():
         peer = f"c15t-{name}" if f"c15t-{name}" in loads else None
-        rows.append(
-            parts.row(
-                name,
-                of,
-                part="records",
-                unit="requests/s" if name == "bare-2" else "consents/s",
-                floor=peer or "bare-2",
-                floor_loads=loads[peer or "bare-2"],
-                peer=peer_c15t.NAME if peer else None,
-            )
+        result = parts.row(
+            name,
+            of,
+            part="records",
+            unit="requests/s" if name == "bare-2" else "consents/s",
+            floor=peer or "bare-2",
+            floor_loads=loads[peer or "bare-2"],
+            peer=peer_c15t.NAME if peer else None,
         )
-    return rows
-
-
-def checks(stages: Stages, _people: int) -> Rows:
-    """Checks of a thousand people beside c15t: evaluations from memory, and each from the database."""
-    rows: Rows = []
-    with ExitStack() as stack:
-        measured: dict[str, parts.Measure] = {}
-        for kind in DATABASES:
-            stage = stages.get(kind, PEOPLE_BEFORE, **ON_ONE_HOST)
-            stack.enter_context(running(stage, changing=False))
-            script = lua_file(stage.bodies("asked", questions(stage, WORDS)), stage.token)
-            for way, base in (("shared-version", stage.decisions), ("read-each", stage.web)):
-                address = f"{base}{EVALUATION}"
-                measured[f"check-{kind}-{way}"] = partial(_load, address, script, parts.CONNECTIONS)
-        measured |= peer_c15t.checking(stack, stages.folder)
-        loads = parts.in_turns(measured)
-    for kind in DATABASES:
-        peer = loads.get(f"c15t-check-{kind}", [])
-        rows += [
-            parts.row(
-                name,
-                of,
-                part="checks",
-                floor=f"c15t-check-{kind}" if peer else None,
-                floor_loads=peer,
-                peer=peer_c15t.NAME if peer else None,
-            )
-            for name, of in loads.items()
-            if kind in name
-        ]
+        other = f"fides-record-{name.rsplit('-')[-1]}"
+        if name.startswith("record-") and other in loads:
+            result["times_fides"] = round(parts.middle(of)[0] / parts.middle(loads[other])[0], 1)
+            print(f"  {result['times_fides']} times {peer_fides.NAME}", flush=True)
+        rows.append(result)
     return rows
 
 

@@ -8,7 +8,8 @@ import random
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.support.deployment import Deployment
 from tests.support.postgres import postgres
 from tests.support.processes import ROOT, free_port, program
 
+DATABASES = ("sqlite", "postgresql")
 SCOPES = ("consents:write", "pseudonyms:write", "decisions:evaluate")
 #: What each of ten people said about unit after unit, beginning with another one each.
 PATTERN = ("given",) * 6 + ("refused",) * 2 + ("withdrawn", None)
@@ -33,6 +35,7 @@ STILL, CHANGING = range(5), range(5, 10)
 PERMITTED = frozenset({"given"})
 TEN = [f"person{number}@example.com" for number in range(len(PATTERN))]
 CHANGES_A_SECOND = 100
+START_SECONDS = 120.0
 SEED = 20261122
 
 
@@ -46,6 +49,7 @@ class Stage:
         client: what `placet client add` printed.
         token: of that application.
         population: the people.
+        server: the process of its database server, where there is one.
     """
 
     kind: str
@@ -55,6 +59,7 @@ class Stage:
     client: dict[str, Any]
     token: str
     population: Population
+    server: int | None = None
     chosen: random.Random = field(default_factory=lambda: random.Random(SEED))
 
     @property
@@ -146,39 +151,59 @@ class Stages:
 
     def get(self, kind: str, people: int, **settings: str) -> Stage:
         """Return the deployment with so many people; its processes do not run."""
-        stage = self._made.get((kind, people))
-        if stage is None:
-            stage = self._stack.enter_context(_populated(kind, people, self.folder))
-            self._made[kind, people] = stage
+        self._fill([kind], people)
+        stage = self._made[kind, people]
         register = stage.deployment.settings["PLACET_REGISTER"]
         stage.deployment.settings = {"PLACET_REGISTER": register} | settings
         return stage
 
+    def on_each(self, people: int, **settings: str) -> list[Stage]:
+        """As `get`, on each kind of database; what is missing is filled at the same time."""
+        self._fill(DATABASES, people)
+        return [self.get(kind, people, **settings) for kind in DATABASES]
+
+    def _fill(self, kinds: Sequence[str], people: int) -> None:
+        missing = [kind for kind in kinds if (kind, people) not in self._made]
+        if not missing:
+            return
+        made = [self._stack.enter_context(_set_up(kind, people, self.folder)) for kind in missing]
+        with ThreadPoolExecutor(len(made)) as pool:
+            for stage in pool.map(lambda fills: fills(), made):
+                self._made[stage.kind, people] = stage
+
 
 @contextmanager
-def _populated(kind: str, people: int, folder: Path) -> Iterator[Stage]:
-    """Set up a deployment and fill it."""
+def _set_up(kind: str, people: int, folder: Path) -> Iterator[Callable[[], Stage]]:
+    """Set up a deployment; yield what fills it."""
     folder = folder / f"{kind}-{people}"
     instance = folder / "instance"
     instance.mkdir(parents=True)
     settings = {"PLACET_REGISTER": str(write_register(folder))}
     with ExitStack() as stack:
-        url = f"sqlite:///{instance / 'placet.sqlite3'}"
+        url, pid = f"sqlite:///{instance / 'placet.sqlite3'}", None
         if kind == "postgresql":
             server = stack.enter_context(postgres(durable=True))
             server.create_database("bench")
-            url = server.url("bench")
+            url, pid = server.url("bench"), server.pid
         port = _two_ports()
-        deployment = Deployment(url, instance, port, settings, decisions_port=port + 1)
+        deployment = Deployment(
+            url, instance, port, settings, decisions_port=port + 1, ready_seconds=START_SECONDS
+        )
         with deployment.serving():
             client, token, ten = _the_ten(deployment)
-        population = fill(url, ten, people, _prepared(deployment))
-        print(
-            f"{kind}: {people:,} people and {len(UNITS)} purposes in {population.seconds:.0f} s,"
-            f" {size_of(url) / 1e6:,.0f} MB, without {', '.join(population.left_out)}",
-            flush=True,
-        )
-        yield Stage(kind, people, deployment, folder, client, token, population)
+        wrap = _prepared(deployment)
+
+        def filled() -> Stage:
+            population = fill(url, ten, people, wrap)
+            print(
+                f"  {kind}: {people:,} people and {len(UNITS)} purposes in"
+                f" {population.seconds:.0f} s, {size_of(url) / 1e6:,.0f} MB,"
+                f" without {', '.join(population.left_out)}",
+                flush=True,
+            )
+            return Stage(kind, people, deployment, folder, client, token, population, pid)
+
+        yield filled
 
 
 def _two_ports() -> int:
