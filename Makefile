@@ -9,6 +9,8 @@ MAKEFLAGS += --no-builtin-rules
 export PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
+# What was installed is compiled afterwards, by all cores; pip would do it with one.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib
 
 # Stamps: a set-up step runs again only when what it was made from is newer.
 RUNTIME := .venv/.runtime
@@ -75,13 +77,15 @@ $(BIN)/python:
 	$(PYTHON) -m venv --clear .venv
 
 $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
-	$(PIP) install --only-binary :all: --require-hashes -r requirements.lock
+	$(PIP) install --no-compile --only-binary :all: --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
+	$(COMPILE)
 	@touch $@
 
 $(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python
-	$(PIP) install --only-binary :all: --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-compile --only-binary :all: --require-hashes -r requirements-dev.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
+	$(COMPILE)
 	@touch $(RUNTIME) $@
 
 $(NODE): package-lock.json package.json .npmrc | $(DEV)

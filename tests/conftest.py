@@ -1,8 +1,7 @@
 """Fixtures that every test may ask for; whatever is dear starts when the first test asks."""
 
 import gc
-import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from playwright.sync_api import Browser
 from app import create_app, set_up
 from privacy.settings import settings_from
 from tests.support.chromium import chromium
+from tests.support.holes import copy_folder
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.refill import Refill
 from tests.support.reuse import reuse_what_is_alike, share_statements_of
@@ -30,6 +30,16 @@ LONG = frozenset({"attacks", "faults", "flows"})
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long ones: none of them then runs alone when all the others have ended."""
     items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while the tests are imported: hardly any of it is."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
@@ -130,14 +140,14 @@ def database_url(
     """The address of a database of the test's own, set up with the keys in `instance`."""
     if database_kind == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
-        shutil.copytree(template, instance)
+        copy_folder(template, instance)
         yield f"sqlite:///{instance / 'placet.sqlite3'}"
         close_worlds()
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     template, template_name = request.getfixturevalue("postgres_template")
     refill: Refill = request.getfixturevalue("postgres_refill")
-    shutil.copytree(template, instance)
+    copy_folder(template, instance)
     while _free_databases:
         name = _free_databases.pop()
         if refill.refill(server.url(name)):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.support.processes import ROOT, Program, free_port, program
+from tests.support.loaded import loaded
+from tests.support.processes import Program, free_port, program
 from tests.support.world import CHEAP
 
 PLACET = Path(sys.executable).parent / "placet"
@@ -26,6 +27,7 @@ class Deployment:
     port: int = field(default_factory=free_port)
     settings: Mapping[str, str] = field(default_factory=dict)
     decisions_port: int = 0
+    ready_seconds: float = 30.0
 
     @property
     def url(self) -> str:
@@ -52,21 +54,14 @@ class Deployment:
             log=self.instance / "serve.log",
             env=self.environment | faults,
             ready_url=f"{self.url}/healthz",
+            ready_seconds=self.ready_seconds,
         ) as running:
             yield running
 
     def command(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run one `placet` command to its end."""
         inherited = {"PATH": str(PLACET.parent)}
-        return subprocess.run(
-            [PLACET, *arguments],
-            cwd=ROOT,
-            env=inherited | self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return loaded().run([str(part) for part in arguments], inherited | self.environment)
 
     def add_client(self, name: str, *options: str) -> dict[str, Any]:
         """Add an application by the command line and return what it printed."""

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 SUPERUSER = "postgres"
+PORT = 5432
 UNPRIVILEGED = "nobody"  # whom root hands the server to, since PostgreSQL refuses to run as root
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -39,14 +40,17 @@ class PostgresServer:
     Attributes:
         socket_folder: where the socket is.
         pid: the process id of the postmaster.
+        port: part of the socket's name; and of 127.0.0.1, where it was asked for.
     """
 
     socket_folder: Path
     pid: int
+    port: int = PORT
 
     def url(self, database: str) -> str:
         """Return SQLAlchemy's address of a database."""
-        return f"postgresql+psycopg://{SUPERUSER}@/{database}?host={self.socket_folder}"
+        where = f"host={self.socket_folder}&port={self.port}"
+        return f"postgresql+psycopg://{SUPERUSER}@/{database}?{where}"
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database, as a copy of `template` where one is given.
@@ -72,7 +76,11 @@ class PostgresServer:
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
-            host=str(self.socket_folder), user=SUPERUSER, dbname="postgres", autocommit=True
+            host=str(self.socket_folder),
+            port=self.port,
+            user=SUPERUSER,
+            dbname="postgres",
+            autocommit=True,
         )
 
     def _execute(self, statement: sql.Composed) -> None:
@@ -81,13 +89,14 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
+def postgres(*, durable: bool = False, port: int | None = None) -> Iterator[PostgresServer]:
     """Start a PostgreSQL server with an empty cluster, and end it on leaving.
 
     The server also ends when this process dies, however it dies.
 
     Args:
         durable: flush every commit to disk, as in production; a test that kills wants this.
+        port: of 127.0.0.1, to listen there too, for programs that know no socket of a folder.
 
     Raises:
         RuntimeError: there is no PostgreSQL, or it did not start; the message carries its log.
@@ -108,7 +117,7 @@ def postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
                     str(data),
                     "-k",
                     str(folder),
-                    *_options(durable),
+                    *_options(durable, port),
                 ),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -116,7 +125,7 @@ def postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
                 stderr=subprocess.STDOUT,
             )
         try:
-            server = PostgresServer(folder, process.pid)
+            server = PostgresServer(folder, process.pid, port or PORT)
             _wait_until_ready(server, process, log)
             yield server
         finally:
@@ -178,8 +187,9 @@ def _initialise(programs: Path, data: Path) -> None:
         raise RuntimeError(f"initdb failed:\n{made.stdout}{made.stderr}")
 
 
-def _options(durable: bool) -> Iterator[str]:
-    for setting in (*SETTINGS, *(() if durable else FORGETFUL)):
+def _options(durable: bool, port: int | None) -> Iterator[str]:
+    listening = () if port is None else ("listen_addresses=127.0.0.1", f"port={port}")
+    for setting in (*SETTINGS, *(() if durable else FORGETFUL), *listening):
         yield from ("-c", setting)
 
 
