@@ -17,13 +17,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from policies.register.loader import load as load_register
 from privacy.clock import Clock
-from privacy.database import Database, engine_options, orm, prepare_engine
+from privacy.database import Database
+from privacy.engine import engine_options, prepare_engine
 from privacy.faults import Faults, faults_from
 from privacy.ids import Ids
 from privacy.kernel import Kernel
 from privacy.kernel import assemble as assemble_kernel
 from privacy.keys.keyring import Keyring, RootKey
 from privacy.settings import Settings, SettingsError, settings_from
+from privacy.tables import orm
 from privacy.versions import Versions
 
 ROOT = Path(__file__).resolve().parent

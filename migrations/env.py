@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations against the address that `privacy.database` hands over."""
+"""Alembic's entry: runs the migrations against the address that `privacy.migration` hands over."""
 
 import importlib
 import pkgutil
@@ -8,7 +8,8 @@ from alembic import context
 
 import identity
 import privacy
-from privacy.database import Base, prepare_engine
+from privacy.engine import prepare_engine
+from privacy.tables import Base
 
 for package in (privacy, identity):
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):

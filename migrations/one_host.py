@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from privacy.database import ONE_HOST_LOCK
+from privacy.one_host import ONE_HOST_LOCK
 
 #: Refused is who does not carry the name of the file in which the serving host confirms what its
 #: processes remember. The lock keeps the name from changing until the writer's transaction ends.

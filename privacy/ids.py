@@ -30,7 +30,8 @@ def neighbouring_ids(ids: Ids, count: int) -> list[str]:
     """Return ids for rows that are written at once, ascending, with the same first 32 bits.
 
     They stand side by side in every index: ids from all over touch a page of each for every row,
-    once a table has millions. Each has 96 random bits of its own.
+    once a table has millions. Each has 96 random bits of its own, and none tells the time: so this is
+    for people too, and in bulk it costs a sixth of `new_ordered_id`, which is for single rows.
     """
     common, own = ids.random_bytes(4), ids.random_bytes(12 * count)
     return sorted((common + own[start : start + 12]).hex() for start in range(0, 12 * count, 12))

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from alembic import command
 
 import app  # noqa: F401 - wires every table
-from privacy.database import alembic_config, prepare_engine
+from privacy.engine import prepare_engine
+from privacy.migration import alembic_config
 
 AT = datetime(2026, 3, 3, tzinfo=UTC)
 

@@ -7,7 +7,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import app  # noqa: F401 - wires every table
-from privacy.database import Base, alembic_config, prepare_engine
+from privacy.engine import prepare_engine
+from privacy.migration import alembic_config
+from privacy.tables import Base
 
 
 def test_the_migrations_make_the_tables_that_the_code_declares(database_url: str) -> None:
