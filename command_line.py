@@ -35,6 +35,8 @@ from privacy.decisions import whatif_commands
 from privacy.decisions.past import PastDecisions
 from privacy.faults import Faults, NoFaults, faults_from
 from privacy.keys import commands as keys_commands
+from privacy.keys import epoch_commands
+from privacy.keys.epochs import Epochs
 from privacy.keys.signing import SigningKeys
 from privacy.rights.commands import deadline
 from privacy.settings import Settings, SettingsError
@@ -220,6 +222,10 @@ def _add_capabilities(main: click.Group, root: Root) -> None:
         placet = root.placet()
         return placet.runtime, placet.signing_keys
 
+    def epochs() -> Epochs:
+        placet = root.placet()
+        return Epochs(placet.runtime, placet.keyring, placet.sealer)
+
     def administration() -> tuple[Runtime, Accounts, Administration]:
         placet = root.placet()
         return placet.runtime, placet.identity.accounts, placet.administration
@@ -237,7 +243,9 @@ def _add_capabilities(main: click.Group, root: Root) -> None:
     main.add_command(audit_commands.group(audited))
     main.add_command(deadline)
     main.add_command(provider_commands.group(clients))
-    main.add_command(keys_commands.group(signing_keys))
+    keys = keys_commands.group(signing_keys)
+    keys.add_command(epoch_commands.group(epochs))
+    main.add_command(keys)
     main.add_command(exclusion_commands.group(exclusions))
     main.add_command(consent_import_commands.group(bulk))
     main.add_command(accounts_commands.command(inviter))

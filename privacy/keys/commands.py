@@ -24,7 +24,7 @@ def group(deployment: Deployment) -> click.Group:
 
     @click.group()
     def keys() -> None:
-        """Keys that sign tokens and receipts: docs/operations.md."""
+        """Keys that sign tokens and receipts, and those that wrap people's: docs/operations.md."""
 
     @keys.command("list")
     @as_json

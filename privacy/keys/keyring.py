@@ -1,14 +1,15 @@
 """Root keys and key-encryption keys (KEK), kept as files outside the database and its backups.
 
-`kek/<epoch>.key` wraps the people's data keys. A KEK epoch is destroyed when the last backup that
-could hold its wrapped keys has expired; until then erasure is complete in the live database only
-(docs/decisions/0004). The other files are roots from which purpose-bound keys are derived.
+`kek/<epoch>.key` wraps the people's data keys. The operator destroys an epoch when no backup is
+wanted any more that could hold its wrapped keys (`privacy.keys.epochs`); until then erasure is
+complete in the live database only (docs/decisions/0004). The other files are roots from which purpose-bound keys are derived.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from privacy.ids import Ids
-from privacy.secret_files import write_secret_file
+from privacy.secret_files import sync_folder, write_secret_file
 
 KEY_BYTES = 32
 
@@ -53,7 +54,7 @@ class Keyring:
             self._create(self._root_path(root), ids)
         if self.epochs():
             return False
-        self.create_epoch(ids)
+        self.create_epoch(ids, 1)
         return True
 
     def root(self, root: RootKey) -> bytes:
@@ -95,14 +96,26 @@ class Keyring:
             self._keks[epoch] = self._load(self._kek_path(epoch))
         return self._keks[epoch]
 
-    def create_epoch(self, ids: Ids) -> int:
-        """Create the next key-encryption key and return its epoch."""
-        epoch = max(self.epochs(), default=0) + 1
+    def began(self, epoch: int) -> datetime:
+        """Return when the file of `epoch` was made, aware UTC."""
+        return datetime.fromtimestamp(self._kek_path(epoch).stat().st_mtime, UTC)
+
+    def is_own(self) -> bool:
+        """Tell whether the key files belong to the user we run as, who alone may read new ones."""
+        return self._folder.stat().st_uid == os.geteuid()
+
+    def create_epoch(self, ids: Ids, epoch: int) -> None:
+        """Create the key-encryption key of `epoch`, which every process uses from its next key on.
+
+        One that is there is kept.
+        """
         self._create(self._kek_path(epoch), ids)
-        return epoch
 
     def destroy_epoch(self, epoch: int) -> None:
-        """Destroy a key-encryption key; what is still wrapped under it is lost for good."""
+        """Destroy a key-encryption key; what is still wrapped under it is lost for good.
+
+        A process that has used it remembers it until it ends.
+        """
         path = self._kek_path(epoch)
         size = path.stat().st_size
         with path.open("r+b") as file:
@@ -110,6 +123,7 @@ class Keyring:
             file.flush()
             os.fsync(file.fileno())
         path.unlink()
+        sync_folder(path.parent)
         self._read.pop(path, None)
         self._keks.pop(epoch, None)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +39,19 @@ class KeyDestroyed(Exception):
 
 class SealBroken(Exception):
     """The sealed value was altered, moved, or belongs to another key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """What a batch of re-wrapping did.
+
+    Attributes:
+        moved: so many keys are wrapped under the current epoch now.
+        broken: (holder, class) of those that do not open under the epoch they name.
+    """
+
+    moved: int
+    broken: set[tuple[str, str]]
 
 
 def place(table: str, column: str, row: str) -> bytes:
@@ -227,16 +241,41 @@ class Sealer:
             self._opened(session).pop((holder, retention, held), None)
         return store.delete(session, holder, retention)
 
-    def rewrap(self, session: Session, limit: int) -> int:
-        """Move up to `limit` data keys to the current epoch and return how many were moved."""
-        epoch = self._keyring.current_epoch()
-        keys = store.of_epochs_before(session, epoch, limit)
-        for key in keys:
-            plain = self._unwrap(key)
-            key.wrapped = self._wrap(key.holder, key.retention, epoch, plain)
-            key.epoch = epoch
-        session.flush()
-        return len(keys)
+    def rewrap(
+        self, session: Session, limit: int, *, passing: Collection[tuple[str, str]] = ()
+    ) -> Rewrapped:
+        """Wrap up to `limit` data keys of older epochs under the current one.
+
+        Joins the caller's transaction. Keys that somebody is about to delete are left alone.
+
+        Args:
+            session: the caller's transaction.
+            limit: at most so many.
+            passing: (holder, class) of keys to leave alone, known not to open.
+        """
+        *older, epoch = self._keyring.epochs()
+        moved: list[KeyRow] = []
+        broken: set[tuple[str, str]] = set()
+        for row in store.of_epochs(session, older, limit + len(passing)):
+            if (row.holder, row.retention) in passing:
+                continue
+            try:
+                plain = self._unwrap(row)
+            except SealBroken:
+                broken.add((row.holder, row.retention))
+                continue
+            wrapped = self._wrap(row.holder, row.retention, epoch, plain)
+            moved.append(
+                {
+                    "of_holder": row.holder,
+                    "of_retention": row.retention,
+                    "epoch": epoch,
+                    "wrapped": wrapped,
+                }
+            )
+        if moved:
+            store.move(session, moved)
+        return Rewrapped(len(moved), broken)
 
     @staticmethod
     def _opened(session: Session) -> dict[tuple[str, RetentionClass, bool], bytes]:

@@ -20,10 +20,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.vocabulary import EventTag, RetentionClass
 from privacy.clock import Clock, rfc3339
-from privacy.database import Base, UtcDateTime
 from privacy.events import Event
 from privacy.ids import new_id
 from privacy.keys.sealing import DEPLOYMENT, Sealer, place
+from privacy.tables import Base, UtcDateTime
 from privacy.unit_of_work import UnitOfWork
 
 RSA_BITS = 2048

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.vocabulary import RetentionClass
 from privacy.bulk import Insert
-from privacy.database import OPERATIONAL, Base, UtcDateTime
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
 class DataKey(Base):
@@ -43,6 +43,9 @@ _FIND_MANY = sa.select(_KEY).where(
     _KEY.c.retention == sa.bindparam("of_retention"),
 )
 _HOLD_MANY = _FIND_MANY.order_by(_KEY.c.holder).with_for_update(read=True, key_share=True)
+_MOVE: Final = sa.update(_KEY).where(
+    _KEY.c.holder == sa.bindparam("of_holder"), _KEY.c.retention == sa.bindparam("of_retention")
+)
 #: The same words on both databases.
 _ADD_MISSING: Final = {
     name: insert(_KEY).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
@@ -99,7 +102,30 @@ def delete(session: Session, holder: str, retention: RetentionClass) -> bool:
     return cast("sa.CursorResult[Any]", deleted).rowcount == 1
 
 
-def of_epochs_before(session: Session, epoch: int, limit: int) -> list[DataKey]:
-    """Return up to `limit` keys that are wrapped under an older epoch."""
-    query = sa.select(DataKey).where(DataKey.epoch < epoch).limit(limit)
-    return list(session.scalars(query))
+def count_by_epoch(session: Session) -> dict[int, int]:
+    """Return how many keys are wrapped under each epoch that wraps any."""
+    query = sa.select(_KEY.c.epoch, sa.func.count()).group_by(_KEY.c.epoch)
+    return dict(session.execute(query).all())
+
+
+def of_epochs(session: Session, epochs: Collection[int], limit: int) -> Sequence[sa.Row[Any]]:
+    """Return up to `limit` keys that are wrapped under one of some epochs, held to be moved.
+
+    It waits for nobody, so that it never waits in a ring: one that somebody is deleting is left out.
+    """
+    query = sa.select(_KEY).where(_KEY.c.epoch.in_(epochs)).limit(limit)
+    return session.execute(query.with_for_update(key_share=True, skip_locked=True)).all()
+
+
+def move(session: Session, keys: Sequence[Mapping[str, object]]) -> None:
+    """Write the new `epoch` and `wrapped` of held keys, named by `of_holder`, `of_retention`."""
+    session.execute(_MOVE, keys)
+
+
+def hold_all(session: Session) -> None:
+    """Wait for everybody who is adding keys, and let nobody add any until the transaction ends.
+
+    On SQLite whoever writes is alone already.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.text("LOCK TABLE data_key IN SHARE ROW EXCLUSIVE MODE"))
