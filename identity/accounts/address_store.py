@@ -7,11 +7,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from identity.single_use import changed_one
-from privacy.database import OPERATIONAL, Base, UtcDateTime
+from identity.accounts.one_time_proof import OneTimeLink, OneTimeProof
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
-class AddressProofRow(Base):
+class AddressProofRow(OneTimeProof, Base):
     """Somebody says that an address is theirs; until it is proven it finds and grants nothing.
 
     Operational: what a proof changes is recorded when it is shown.
@@ -27,16 +27,10 @@ class AddressProofRow(Base):
     kind: Mapped[str] = mapped_column(sa.String(16))
     value_index: Mapped[bytes] = mapped_column(sa.LargeBinary(16), index=True)
     value_sealed: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    token_digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
-    code_digest: Mapped[str] = mapped_column(sa.String(64))
-    code_attempts: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    code_expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class AddressUndoRow(Base):
+class AddressUndoRow(OneTimeLink, Base):
     """What an account's addresses were before a change; sealed under the person's profile key.
 
     One row for each letter that tells of it. Operational: the change itself is recorded.
@@ -50,45 +44,7 @@ class AddressUndoRow(Base):
         sa.String(32), sa.ForeignKey("account.account_id"), index=True
     )
     before_sealed: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    token_digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-def proof_by_token(session: Session, token_digest: str) -> AddressProofRow | None:
-    """Return the proof whose link this is."""
-    query = sa.select(AddressProofRow).where(AddressProofRow.token_digest == token_digest)
-    return session.scalars(query).one_or_none()
-
-
-def count_code_try(session: Session, proof_id: str, most: int, at: datetime) -> bool:
-    """Count one try at the code; False where none is left or the code has expired."""
-    count = (
-        sa.update(AddressProofRow)
-        .where(
-            AddressProofRow.proof_id == proof_id,
-            AddressProofRow.used_at.is_(None),
-            AddressProofRow.code_expires_at > at,
-            AddressProofRow.code_attempts < most,
-        )
-        .values(code_attempts=AddressProofRow.code_attempts + 1)
-    )
-    return changed_one(session, count)
-
-
-def claim_proof(session: Session, proof_id: str, at: datetime) -> bool:
-    """Use a proof up; True for exactly one caller."""
-    claim = (
-        sa.update(AddressProofRow)
-        .where(
-            AddressProofRow.proof_id == proof_id,
-            AddressProofRow.used_at.is_(None),
-            AddressProofRow.expires_at > at,
-        )
-        .values(used_at=at)
-    )
-    return changed_one(session, claim)
 
 
 def begun_since(session: Session, value_index: bytes, since: datetime) -> list[datetime]:
@@ -99,26 +55,6 @@ def begun_since(session: Session, value_index: bytes, since: datetime) -> list[d
         .order_by(AddressProofRow.created_at)
     )
     return list(session.scalars(query))
-
-
-def undo_by_token(session: Session, token_digest: str) -> AddressUndoRow | None:
-    """Return the change whose link this is."""
-    query = sa.select(AddressUndoRow).where(AddressUndoRow.token_digest == token_digest)
-    return session.scalars(query).one_or_none()
-
-
-def claim_undo(session: Session, undo_id: str, at: datetime) -> bool:
-    """Use a way back up; True for exactly one caller."""
-    claim = (
-        sa.update(AddressUndoRow)
-        .where(
-            AddressUndoRow.undo_id == undo_id,
-            AddressUndoRow.used_at.is_(None),
-            AddressUndoRow.expires_at > at,
-        )
-        .values(used_at=at)
-    )
-    return changed_one(session, claim)
 
 
 def void_undos_since(session: Session, account_id: str, since: datetime, at: datetime) -> None:

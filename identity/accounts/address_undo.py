@@ -17,6 +17,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from identity.accounts import address_store as store
+from identity.accounts import one_time_proof
 from identity.accounts.address_model import UNDO_LIFETIME, AddressChangeUndone, Changed, masked
 from identity.accounts.model import Account, AccountStatus, LinkNotValid
 from identity.accounts.notices import Notice, SecurityNotices
@@ -139,10 +140,7 @@ class AddressUndo:
         Raises:
             LinkNotValid: it was used, is void, has expired or never was.
         """
-        row = store.undo_by_token(session, secret_digest(token))
-        if row is None or row.used_at is not None or row.expires_at <= now:
-            raise LinkNotValid("the link is not valid")
-        return row.undo_id
+        return one_time_proof.behind_link(session, store.AddressUndoRow, token, now).undo_id
 
     def undo(self, uow: UnitOfWork, token: str) -> str:
         """Take back what was done to the addresses since, once, and return the first; commits.
@@ -156,7 +154,7 @@ class AddressUndo:
         undo_id = self.behind_link(uow.session, token, now=uow.now)
         row = uow.session.get_one(store.AddressUndoRow, undo_id)
         account = self._held(uow, row.account_id)
-        if not store.claim_undo(uow.session, undo_id, uow.now):
+        if not one_time_proof.claim(uow.session, store.AddressUndoRow, undo_id, uow.now):
             raise LinkNotValid("the link was used at this moment")
         store.void_undos_since(uow.session, account.account_id, row.created_at, uow.now)
         store.delete_proofs(uow.session, account.account_id)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from identity.accounts import address_store as store
+from identity.accounts import one_time_proof
 from identity.accounts.address_model import (
     CODES_PER_NUMBER,
     LINK_LIFETIME,
@@ -29,7 +30,6 @@ from identity.accounts.address_model import (
 from identity.accounts.address_undo import AddressUndo
 from identity.accounts.mailbox_proof import (
     CODE_LIFETIME,
-    MAX_CODE_TRIES,
     MailboxProof,
     code_matches,
     new_proof,
@@ -39,7 +39,7 @@ from identity.accounts.service import Accounts
 from policies.errors import TooManyAttempts
 from policies.vocabulary import RetentionClass
 from privacy.actor import Actor
-from privacy.ids import new_id, secret_digest
+from privacy.ids import new_id
 from privacy.keys.blind_index import IdentifierKind
 from privacy.keys.sealing import DEPLOYMENT, Sealer, place
 from privacy.mail import Postbox
@@ -146,13 +146,9 @@ class Addresses:
         Raises:
             LinkNotValid: it was used, has expired, never was, or is of another account.
         """
-        row = store.proof_by_token(session, secret_digest(token))
-        if (
-            row is None
-            or row.account_id != account_id
-            or row.used_at is not None
-            or row.expires_at <= self._runtime.clock()
-        ):
+        now = self._runtime.clock()
+        row = one_time_proof.behind_link(session, store.AddressProofRow, token, now)
+        if row.account_id != account_id:
             raise LinkNotValid("the link is not valid")
         return row.proof_id
 
@@ -179,7 +175,9 @@ class Addresses:
             AddressTaken: it has got an account of its own meanwhile.
         """
         with self._runtime.unit_of_work(actor) as uow:
-            if not store.count_code_try(uow.session, proof_id, MAX_CODE_TRIES, uow.now):
+            if not one_time_proof.count_code_try(
+                uow.session, store.AddressProofRow, proof_id, uow.now
+            ):
                 raise LinkNotValid("no try is left")
             uow.commit()
         with self._runtime.unit_of_work(actor) as uow:
@@ -283,7 +281,7 @@ class Addresses:
 
     def _complete(self, uow: UnitOfWork, proof_id: str, account_id: str) -> Identifier:
         account = self._held(uow, account_id)
-        if not store.claim_proof(uow.session, proof_id, uow.now):
+        if not one_time_proof.claim(uow.session, store.AddressProofRow, proof_id, uow.now):
             raise LinkNotValid("the proof was used or has expired")
         row = uow.session.get_one(store.AddressProofRow, proof_id)
         value = self._sealer.open(

@@ -29,7 +29,7 @@ from identity.accounts.model import (
 )
 from identity.accounts.service import Accounts
 from policies.vocabulary import Role
-from privacy.actor import SYSTEM
+from privacy.batches import Batches
 from privacy.clock import rfc3339
 from privacy.ids import new_token, secret_digest
 from privacy.languages import locale_of
@@ -165,25 +165,11 @@ class Closing:
         uow.commit()
 
 
-class ClosingTask:
-    """A task of the worker's: erases whose grace has ended."""
+class ClosingTask(Batches):
+    """A task of the worker's: erases whose grace has ended, one person at a time."""
 
     def __init__(self, runtime: Runtime, closing: Closing, erase: Erase) -> None:
-        self._runtime = runtime
-        self._closing = closing
-        self._erase = erase
-        self._next: datetime | None = None
-
-    def run_due(self) -> int:
-        """Erase one person who is due, else look again after `EVERY`; return how many."""
-        now = self._runtime.clock()
-        if self._next is not None and now < self._next:
-            return 0
-        with self._runtime.unit_of_work(SYSTEM) as uow:
-            done = self._closing.end_graces(uow, self._erase)
-        if not done:
-            self._next = now + EVERY
-        return done
+        super().__init__(runtime, EVERY, lambda uow: closing.end_graces(uow, erase))
 
 
 def demand_another_administrator(session: Session, account_id: str) -> None:

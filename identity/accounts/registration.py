@@ -9,23 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from identity.accounts import store
-from identity.accounts.mailbox_proof import (
-    CODE_LIFETIME,
-    MAX_CODE_TRIES,
-    code_matches,
-    new_proof,
-)
+from identity.accounts import one_time_proof, store
+from identity.accounts.mailbox_proof import CODE_LIFETIME, MAX_CODE_TRIES, new_proof
 from identity.accounts.model import (
     REGISTRATION_LIFETIME,
     Account,
     AccountVerified,
     LinkNotValid,
-    WrongCode,
     WrongCredentials,
 )
 from identity.accounts.origin import Origin
@@ -53,8 +46,6 @@ OfferIdentity = Callable[[UnitOfWork, Account, str], None]
 RecordNotices = Callable[[UnitOfWork, str, AccountNoticesShown], None]
 #: Tells whether a password is the one of a hash; slow on purpose.
 PasswordMatches = Callable[[str, str], bool]
-
-_Count = Callable[[Session, str, int, datetime], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +263,8 @@ class Registrations:
         Raises:
             LinkNotValid: it was used, has expired or never was.
         """
-        row = store.pending_by_token(session, secret_digest(token))
-        if row is None or row.used_at is not None or row.expires_at <= self._runtime.clock():
-            raise LinkNotValid("the link is not valid")
+        now = self._runtime.clock()
+        row = one_time_proof.behind_link(session, store.PendingRegistration, token, now)
         return Waiting(row.registration_id, by_password=row.password_hash is not None)
 
     def prove_by_link(
@@ -304,7 +294,12 @@ class Registrations:
         if password is not None:
             if password_hash is None:
                 raise LinkNotValid("the link works in the browser that began alone")
-            self._count(actor, registration_id, store.count_password_try)
+            with self._runtime.unit_of_work(actor) as uow:
+                if not store.count_password_try(
+                    uow.session, registration_id, MAX_CODE_TRIES, uow.now
+                ):
+                    raise LinkNotValid("no try is left")
+                uow.commit()
             if not self._password_matches(password_hash, password):
                 raise WrongCredentials
         with self._runtime.unit_of_work(actor) as uow:
@@ -322,29 +317,22 @@ class Registrations:
             LinkNotValid: no try is left, or the code was used or has expired.
             WrongCode: a try is used up.
         """
-        self._count(actor, registration_id, store.count_code_try)
+        one_time_proof.try_code(
+            self._runtime, actor, store.PendingRegistration, registration_id, code
+        )
         with self._runtime.unit_of_work(actor) as uow:
-            row = uow.session.get(store.PendingRegistration, registration_id)
-            if row is None:
-                raise LinkNotValid("the code is not valid any more")
-            if not code_matches(registration_id, code, row.code_digest):
-                raise WrongCode
             opened = self._prove(uow, registration_id, by="code")
             uow.commit()
         return opened
-
-    def _count(self, actor: Actor, registration_id: str, count: _Count) -> None:
-        with self._runtime.unit_of_work(actor) as uow:
-            if not count(uow.session, registration_id, MAX_CODE_TRIES, uow.now):
-                raise LinkNotValid("no try is left")
-            uow.commit()
 
     def _prove(self, uow: UnitOfWork, registration_id: str, *, by: str) -> Opened | HasAccount:
         first = uow.session.get(store.PendingRegistration, registration_id)
         if first is None:
             raise LinkNotValid("the registration is not valid any more")
         waiting = store.lock_pendings(uow.session, first.email_index)
-        if not store.claim_pending(uow.session, registration_id, uow.now):
+        if not one_time_proof.claim(
+            uow.session, store.PendingRegistration, registration_id, uow.now
+        ):
             raise LinkNotValid("the registration is not valid any more")
         row = next(row for row in waiting if row.registration_id == registration_id)
         address = self._sealer.open(

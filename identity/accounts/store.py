@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from identity.accounts import address_store  # noqa: F401 - where the migrations find its tables
+from identity.accounts.one_time_proof import OneTimeProof
 from identity.single_use import changed_one
-from privacy.database import OPERATIONAL, Base, UtcDateTime
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
-class PendingRegistration(Base):
+class PendingRegistration(OneTimeProof, Base):
     """Somebody says that an address is theirs; nobody is known by it until that is proven.
 
     `arrival` names what waits of an outside provider, instead of a password or a passkey.
@@ -30,9 +31,6 @@ class PendingRegistration(Base):
     password_hash: Mapped[str | None] = mapped_column(sa.String(200))
     passkey_sealed: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     arrival: Mapped[str | None] = mapped_column(sa.String(64))
-    token_digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
-    code_digest: Mapped[str] = mapped_column(sa.String(64))
-    code_attempts: Mapped[int] = mapped_column(default=0)
     password_attempts: Mapped[int] = mapped_column(default=0)
     language: Mapped[str] = mapped_column(sa.String(8))
     invitation_digest: Mapped[str | None] = mapped_column(sa.String(64))
@@ -40,9 +38,6 @@ class PendingRegistration(Base):
     privacy_version: Mapped[int | None]
     notices_language: Mapped[str | None] = mapped_column(sa.String(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    code_expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class AccountRow(Base):
@@ -195,12 +190,6 @@ def lock_administrators(session: Session) -> Sequence[str]:
     return session.scalars(query).all()
 
 
-def pending_by_token(session: Session, token_digest: str) -> PendingRegistration | None:
-    """Return the registration whose link this is."""
-    query = sa.select(PendingRegistration).where(PendingRegistration.token_digest == token_digest)
-    return session.scalars(query).one_or_none()
-
-
 def lock_pendings(session: Session, email_index: bytes) -> Sequence[PendingRegistration]:
     """Return every registration for an address, locked in one order so that none deadlock."""
     query = (
@@ -211,34 +200,6 @@ def lock_pendings(session: Session, email_index: bytes) -> Sequence[PendingRegis
         .execution_options(populate_existing=True)
     )
     return session.scalars(query).all()
-
-
-def claim_pending(session: Session, registration_id: str, at: datetime) -> bool:
-    """Use a registration up; True for exactly one caller."""
-    claim = (
-        sa.update(PendingRegistration)
-        .where(
-            PendingRegistration.registration_id == registration_id,
-            PendingRegistration.used_at.is_(None),
-            PendingRegistration.expires_at > at,
-        )
-        .values(used_at=at)
-    )
-    return changed_one(session, claim)
-
-
-def count_code_try(session: Session, registration_id: str, most: int, at: datetime) -> bool:
-    """Count one try at the code; False where none is left or the code has expired."""
-    count = (
-        sa.update(PendingRegistration)
-        .where(
-            PendingRegistration.registration_id == registration_id,
-            PendingRegistration.code_expires_at > at,
-            PendingRegistration.code_attempts < most,
-        )
-        .values(code_attempts=PendingRegistration.code_attempts + 1)
-    )
-    return changed_one(session, count)
 
 
 def count_password_try(session: Session, registration_id: str, most: int, at: datetime) -> bool:

@@ -10,15 +10,10 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from identity.accounts import one_time_proof
 from identity.accounts.attempts import AttemptKind, Attempts
-from identity.accounts.mailbox_proof import (
-    CODE_LIFETIME,
-    MAX_CODE_TRIES,
-    MailboxProof,
-    code_matches,
-    new_proof,
-)
-from identity.accounts.model import Account, AccountStatus, LinkNotValid, WrongCode
+from identity.accounts.mailbox_proof import CODE_LIFETIME, MailboxProof, new_proof
+from identity.accounts.model import Account, AccountStatus, LinkNotValid
 from identity.accounts.service import Accounts
 from identity.credentials import store
 from identity.credentials.model import RECOVERY_LIFETIME, PasswordResetRequested
@@ -26,7 +21,7 @@ from identity.credentials.service import Owner, Passwords
 from policies.passwords import is_long_enough_alone
 from privacy.actor import SYSTEM, Actor
 from privacy.events import Json
-from privacy.ids import new_id, secret_digest
+from privacy.ids import new_id
 from privacy.keys.blind_index import normalise_email
 from privacy.mail import Postbox
 from privacy.outbox import Outbox
@@ -83,8 +78,8 @@ class Recovery:
         with self._runtime.unit_of_work(SYSTEM) as uow:
             account = self._accounts.by_email(uow.session, address)
             proof = new_proof(uow.ids, recovery_id)
-            if account is None or not store.answer_recovery(
-                uow.session, recovery_id, account.account_id, proof
+            if account is None or not one_time_proof.answer(
+                uow.session, store.RecoveryRow, recovery_id, account.account_id, proof
             ):
                 return
             uow.record(
@@ -155,10 +150,8 @@ class Recovery:
         Raises:
             LinkNotValid: it was used, has expired or never was.
         """
-        row = store.recovery_by_token(session, secret_digest(token))
-        if row is None or row.used_at is not None or row.expires_at <= self._runtime.clock():
-            raise LinkNotValid("the link is not valid")
-        return row.recovery_id
+        now = self._runtime.clock()
+        return one_time_proof.behind_link(session, store.RecoveryRow, token, now).recovery_id
 
     def reset_by_link(self, actor: Actor, token: str, password: str) -> None:
         """Set a new password by the mailed link, once, and end every session.
@@ -187,13 +180,7 @@ class Recovery:
         """
         # What any account may have: which of them this is for, the right code tells.
         self._passwords.check(password, email=None, second_factor_enforced=True)
-        with self._runtime.unit_of_work(actor) as uow:
-            if not store.count_code_try(uow.session, recovery_id, MAX_CODE_TRIES, uow.now):
-                raise LinkNotValid("no try is left")
-            digest = uow.session.get_one(store.RecoveryRow, recovery_id).code_digest
-            uow.commit()
-        if not code_matches(recovery_id, code, digest):
-            raise WrongCode
+        one_time_proof.try_code(self._runtime, actor, store.RecoveryRow, recovery_id, code)
         self._reset(actor, recovery_id, password)
 
     def _reset(self, actor: Actor, recovery_id: str, password: str) -> None:
@@ -202,7 +189,7 @@ class Recovery:
         encoded = self._passwords.choose_for(owner, password)
         with self._runtime.unit_of_work(actor) as uow:
             self._accounts.lock(uow, account.account_id)
-            if not store.claim_recovery(uow.session, recovery_id, uow.now):
+            if not one_time_proof.claim(uow.session, store.RecoveryRow, recovery_id, uow.now):
                 raise LinkNotValid("the recovery is not valid any more")
             self._passwords.keep(
                 uow,

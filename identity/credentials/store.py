@@ -7,9 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from identity.accounts.mailbox_proof import MailboxProof
+from identity.accounts.one_time_proof import ProofAnsweredLater
 from identity.single_use import changed_one
-from privacy.database import OPERATIONAL, Base, UtcDateTime
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
 class PasswordRow(Base):
@@ -33,7 +33,7 @@ class PasswordRow(Base):
     change_demanded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class RecoveryRow(Base):
+class RecoveryRow(ProofAnsweredLater, Base):
     """Somebody asked for a new password by mail; without an account it leads nowhere.
 
     Operational: the request for a known account is recorded as an event.
@@ -43,14 +43,7 @@ class RecoveryRow(Base):
     __table_args__ = {"info": OPERATIONAL}  # noqa: RUF012 - SQLAlchemy's own form
 
     recovery_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
-    account_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
-    token_digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
-    code_digest: Mapped[str] = mapped_column(sa.String(64))
-    code_attempts: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    code_expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class FactorRecoveryRow(Base):
@@ -85,60 +78,6 @@ class FactorRecoveryRow(Base):
     offered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     ended: Mapped[str | None] = mapped_column(sa.String(16))
-
-
-def answer_recovery(
-    session: Session, recovery_id: str, account_id: str, proof: MailboxProof
-) -> bool:
-    """Bind a recovery to the account that it is for; True for exactly one caller."""
-    binding = (
-        sa.update(RecoveryRow)
-        .where(
-            RecoveryRow.recovery_id == recovery_id,
-            RecoveryRow.account_id.is_(None),
-            RecoveryRow.used_at.is_(None),
-        )
-        .values(
-            account_id=account_id, token_digest=proof.token_digest, code_digest=proof.code_digest
-        )
-    )
-    return changed_one(session, binding)
-
-
-def recovery_by_token(session: Session, token_digest: str) -> RecoveryRow | None:
-    """Return the recovery whose link this is."""
-    query = sa.select(RecoveryRow).where(RecoveryRow.token_digest == token_digest)
-    return session.scalars(query).one_or_none()
-
-
-def count_code_try(session: Session, recovery_id: str, most: int, at: datetime) -> bool:
-    """Count one try at the code; False where none is left or the code has expired."""
-    count = (
-        sa.update(RecoveryRow)
-        .where(
-            RecoveryRow.recovery_id == recovery_id,
-            RecoveryRow.used_at.is_(None),
-            RecoveryRow.code_expires_at > at,
-            RecoveryRow.code_attempts < most,
-        )
-        .values(code_attempts=RecoveryRow.code_attempts + 1)
-    )
-    return changed_one(session, count)
-
-
-def claim_recovery(session: Session, recovery_id: str, at: datetime) -> bool:
-    """Use a recovery up; True for exactly one caller."""
-    claim = (
-        sa.update(RecoveryRow)
-        .where(
-            RecoveryRow.recovery_id == recovery_id,
-            RecoveryRow.account_id.is_not(None),
-            RecoveryRow.used_at.is_(None),
-            RecoveryRow.expires_at > at,
-        )
-        .values(used_at=at)
-    )
-    return changed_one(session, claim)
 
 
 def void_recoveries(session: Session, account_id: str, at: datetime) -> None:

@@ -12,14 +12,10 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from identity.accounts import one_time_proof
 from identity.accounts.client import Client
-from identity.accounts.mailbox_proof import (
-    CODE_LIFETIME,
-    MAX_CODE_TRIES,
-    code_matches,
-    new_proof,
-)
-from identity.accounts.model import AccountStatus, LinkNotValid, WrongCode
+from identity.accounts.mailbox_proof import CODE_LIFETIME, new_proof
+from identity.accounts.model import AccountStatus, LinkNotValid
 from identity.accounts.service import Accounts
 from identity.risk import store
 from identity.risk.devices import Devices
@@ -27,7 +23,7 @@ from identity.risk.model import PROOF_LIFETIME, AddressProofRequested, AddressPr
 from policies.errors import NotFound
 from privacy.actor import SYSTEM, Actor
 from privacy.events import Json
-from privacy.ids import new_id, secret_digest
+from privacy.ids import new_id
 from privacy.keys.blind_index import normalise_email
 from privacy.mail import Postbox
 from privacy.outbox import Outbox
@@ -97,7 +93,9 @@ class AddressProofs:
             if account is None or account.status not in _OPEN:
                 return
             proof = new_proof(uow.ids, proof_id)
-            if not store.answer_proof(uow.session, proof_id, account.account_id, proof):
+            if not one_time_proof.answer(
+                uow.session, store.AddressProofRow, proof_id, account.account_id, proof
+            ):
                 return
             uow.record(
                 AddressProofRequested(subject_id=account.subject_id, account_id=account.account_id)
@@ -120,10 +118,8 @@ class AddressProofs:
         Raises:
             LinkNotValid: it was used, has expired or never was.
         """
-        row = store.proof_by_token(session, secret_digest(token))
-        if row is None or row.used_at is not None or row.expires_at <= self._runtime.clock():
-            raise LinkNotValid("the link is not valid")
-        return row.proof_id
+        now = self._runtime.clock()
+        return one_time_proof.behind_link(session, store.AddressProofRow, token, now).proof_id
 
     def by_link(self, actor: Actor, token: str, client: Client, device_token: str | None) -> str:
         """Make this browser a known device by the mailed link, once; return its device token.
@@ -146,13 +142,7 @@ class AddressProofs:
             LinkNotValid: no try is left, or the code was used or has expired.
             WrongCode: a try is used up.
         """
-        with self._runtime.unit_of_work(actor) as uow:
-            if not store.count_proof_try(uow.session, proof_id, MAX_CODE_TRIES, uow.now):
-                raise LinkNotValid("no try is left")
-            digest = uow.session.get_one(store.AddressProofRow, proof_id).code_digest
-            uow.commit()
-        if not code_matches(proof_id, code, digest):
-            raise WrongCode
+        one_time_proof.try_code(self._runtime, actor, store.AddressProofRow, proof_id, code)
         return self._remember(actor, proof_id, client, device_token)
 
     def _remember(
@@ -160,7 +150,9 @@ class AddressProofs:
     ) -> str:
         with self._runtime.unit_of_work(actor) as uow:
             row = uow.session.get(store.AddressProofRow, proof_id)
-            if row is None or not store.claim_proof(uow.session, proof_id, uow.now):
+            if row is None or not one_time_proof.claim(
+                uow.session, store.AddressProofRow, proof_id, uow.now
+            ):
                 raise LinkNotValid("the proof is not valid any more")
             try:
                 account = self._accounts.lock(uow, row.account_id or "", *_OPEN)

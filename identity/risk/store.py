@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from identity.accounts.mailbox_proof import MailboxProof
+from identity.accounts.one_time_proof import ProofAnsweredLater
 from identity.single_use import changed_one
-from privacy.database import OPERATIONAL, Base, UtcDateTime
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
 class DeviceRow(Base):
@@ -54,7 +54,7 @@ class AssessmentRow(Base):
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class AddressProofRow(Base):
+class AddressProofRow(ProofAnsweredLater, Base):
     """Somebody wants to try an attacked account's password; without an account it leads nowhere.
 
     Operational: the request for a known account is recorded as an event.
@@ -64,13 +64,6 @@ class AddressProofRow(Base):
     __table_args__ = {"info": OPERATIONAL}  # noqa: RUF012 - SQLAlchemy's own form
 
     proof_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
-    account_id: Mapped[str | None] = mapped_column(sa.String(32), index=True)
-    token_digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
-    code_digest: Mapped[str] = mapped_column(sa.String(64))
-    code_attempts: Mapped[int] = mapped_column(default=0)
-    code_expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class SuspicionRow(Base):
@@ -223,58 +216,6 @@ def forget_addresses(session: Session, at: datetime) -> int:
 def delete_assessments(session: Session, made_until: datetime) -> int:
     """Delete assessments made up to an instant; return how many."""
     return _delete(session, AssessmentRow, AssessmentRow.at <= made_until)
-
-
-def answer_proof(session: Session, proof_id: str, account_id: str, proof: MailboxProof) -> bool:
-    """Bind an address proof to the account that it is for; True for exactly one caller."""
-    binding = (
-        sa.update(AddressProofRow)
-        .where(
-            AddressProofRow.proof_id == proof_id,
-            AddressProofRow.account_id.is_(None),
-            AddressProofRow.used_at.is_(None),
-        )
-        .values(
-            account_id=account_id, token_digest=proof.token_digest, code_digest=proof.code_digest
-        )
-    )
-    return changed_one(session, binding)
-
-
-def proof_by_token(session: Session, token_digest: str) -> AddressProofRow | None:
-    """Return the address proof whose link this is."""
-    query = sa.select(AddressProofRow).where(AddressProofRow.token_digest == token_digest)
-    return session.scalars(query).one_or_none()
-
-
-def count_proof_try(session: Session, proof_id: str, most: int, at: datetime) -> bool:
-    """Count one try at the code; False where none is left or the code has expired."""
-    count = (
-        sa.update(AddressProofRow)
-        .where(
-            AddressProofRow.proof_id == proof_id,
-            AddressProofRow.used_at.is_(None),
-            AddressProofRow.code_expires_at > at,
-            AddressProofRow.code_attempts < most,
-        )
-        .values(code_attempts=AddressProofRow.code_attempts + 1)
-    )
-    return changed_one(session, count)
-
-
-def claim_proof(session: Session, proof_id: str, at: datetime) -> bool:
-    """Use an address proof up; True for exactly one caller."""
-    claim = (
-        sa.update(AddressProofRow)
-        .where(
-            AddressProofRow.proof_id == proof_id,
-            AddressProofRow.account_id.is_not(None),
-            AddressProofRow.used_at.is_(None),
-            AddressProofRow.expires_at > at,
-        )
-        .values(used_at=at)
-    )
-    return changed_one(session, claim)
 
 
 def delete_expired_proofs(session: Session, at: datetime) -> int:

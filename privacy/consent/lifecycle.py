@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from policies.consent_history import is_yes
 from policies.errors import InvalidInput
 from policies.vocabulary import ConsentAction, EventTag, RetentionClass, SaidBy
-from privacy.actor import SYSTEM
+from privacy.batches import Batches
 from privacy.consent import lifecycle_store, store
 from privacy.consent.model import ConsentEvent, Ending, NothingToWithdraw, Shown, ending
 from privacy.consent.recording_store import hold_many
@@ -238,26 +238,11 @@ class Lifecycle:
         return len(self._consents.recording.append_many(uow, said))
 
 
-class Housekeeping:
-    """A task of the worker's."""
+class Housekeeping(Batches):
+    """A task of the worker's: ends what has run out, and what was ordered to end."""
 
     def __init__(self, runtime: Runtime, lifecycle: Lifecycle) -> None:
-        self._runtime = runtime
-        self._tasks = (lifecycle.note_expired, lifecycle.carry_out)
-        self._next: datetime | None = None
-
-    def run_due(self) -> int:
-        """Do a batch of what is due, at most every `EVERY` unless more is left; return how much."""
-        now = self._runtime.clock()
-        if self._next is not None and now < self._next:
-            return 0
-        done = 0
-        for task in self._tasks:
-            with self._runtime.unit_of_work(SYSTEM) as uow:
-                done += task(uow)
-        if not done:
-            self._next = now + EVERY
-        return done
+        super().__init__(runtime, EVERY, lifecycle.note_expired, lifecycle.carry_out)
 
 
 def _read(reason: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from privacy.actor import SYSTEM
+from privacy.batches import Batches
 from privacy.rights.erasure import Eraser
 from privacy.rights.service import Rights
 from privacy.unit_of_work import Runtime
@@ -13,23 +13,8 @@ from privacy.unit_of_work import Runtime
 EVERY: Final = timedelta(minutes=1)
 
 
-class Housekeeping:
+class Housekeeping(Batches):
     """A task of the worker's."""
 
     def __init__(self, runtime: Runtime, rights: Rights, eraser: Eraser) -> None:
-        self._runtime = runtime
-        self._tasks = (rights.expire_unproved, eraser.end_terms)
-        self._next: datetime | None = None
-
-    def run_due(self) -> int:
-        """Do what is due, at most every `EVERY` unless more is left; return how much was done."""
-        now = self._runtime.clock()
-        if self._next is not None and now < self._next:
-            return 0
-        done = 0
-        for task in self._tasks:
-            with self._runtime.unit_of_work(SYSTEM) as uow:
-                done += task(uow)
-        if not done:
-            self._next = now + EVERY
-        return done
+        super().__init__(runtime, EVERY, rights.expire_unproved, eraser.end_terms)

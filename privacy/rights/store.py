@@ -13,10 +13,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.deadlines import Deadline
 from policies.vocabulary import RetentionClass, Right, RightsState
-from privacy.database import OPERATIONAL, Base, UtcDateTime
 from privacy.keys.store import DataKey
 from privacy.rights.model import RightsChannel, RightsRequest
 from privacy.subjects.store import SubjectRow, hold_current
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
 class RequestRow(Base):

@@ -22,7 +22,7 @@ from policies.passwords import Weakness, WeakPassword
 from policies.vocabulary import Attribute
 from privacy.actor import ANONYMOUS
 from privacy.audit.store import Entry
-from privacy.database import Base
+from privacy.tables import Base
 from tests.identity.people import (
     ANA,
     OTHER_PASSWORD,
