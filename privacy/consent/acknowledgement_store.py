@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from privacy.clock import rfc3339
-from privacy.database import OPERATIONAL, Base, UtcDateTime
 from privacy.events import Json
 from privacy.subjects.store import all_ids
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
 class AcknowledgementRow(Base):

@@ -8,8 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
-from privacy.database import Base, UtcDateTime
 from privacy.subjects.store import all_ids
+from privacy.tables import Base, UtcDateTime
 
 
 class AttachmentRow(Base):

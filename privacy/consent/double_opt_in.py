@@ -263,22 +263,33 @@ class DoubleOptIn:
         uow.commit()
         return event
 
+    def has_address(self, session: Session, subject_id: str, asked: Asked) -> bool:
+        """Tell whether a letter can be sent again: what is only found by its hash is not kept."""
+        return self._letters.kept(session, subject_id, asked.identifier_id) is not None
+
     def write_again(self, uow: UnitOfWork, subject_id: str, event_id: str) -> bool:
         """Send the person, signed in, the letter with a new link, which counts anew; commits.
 
+        Every link mailed to that address before ends, and so does every other request of the unit:
+        what else waits for the address stands behind the new link.
+
         Returns:
-            False: nothing is sent, since the address has had as many letters as may be, or is not
-            kept here.
+            False: nothing is sent, since the address has had as many letters as may be.
 
         Raises:
             ConfirmationNotValid: as in `of_person`.
+            NotFound: the address is not kept here; `has_address` tells it before.
         """
         person = self._consents.hold(uow, subject_id)
         asked = self.of_person(uow.session, person, event_id, uow.now)
         to = self._letters.kept(uow.session, person, asked.identifier_id)
-        if to is None or not self._letters.may_be_written(uow, to):
+        if to is None:
+            raise NotFound("there is no address to write to")
+        if not self._letters.may_be_written(uow, to):
             return False
         token = new_token(uow.ids)
+        store.drop_others(uow.session, person, asked.purpose.id, event_id)
+        store.end_links(uow.session, person, asked.identifier_id)
         store.renew(uow.session, event_id, secret_digest(token), uow.now + LIFETIME)
         self._letters.write(uow, to, asked.purpose.id, asked.request.language, token)
         uow.record(LetterSentAgain(subject_id=person, purpose=asked.purpose.id))

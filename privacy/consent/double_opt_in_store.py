@@ -9,7 +9,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from privacy.database import Base, UtcDateTime
+from privacy.tables import Base, UtcDateTime
 
 
 class ConfirmationRow(Base):
@@ -20,8 +20,8 @@ class ConfirmationRow(Base):
         event_id: the request.
         identifier_id: the address that the link was mailed to.
         explicit: what is confirmed is an express statement.
-        mailed: a letter with the link was sent; otherwise the page behind an earlier letter to the
-            same address lists the request.
+        mailed: a letter with the link was sent, and no newer one ended it; otherwise the page
+            behind another letter to the same address lists the request.
         confirmed_at: when the consent was given; None while it was not.
     """
 
@@ -90,7 +90,7 @@ def of_person(session: Session, subject_id: str, now: datetime) -> Sequence[Conf
 
 
 def renew(session: Session, event_id: str, digest: str, expires_at: datetime) -> None:
-    """Let another link, mailed now, confirm what waits; the one before confirms nothing more."""
+    """Let another link, mailed now, confirm what waits, in place of its own."""
     session.execute(
         sa.update(ConfirmationRow)
         .where(ConfirmationRow.event_id == event_id, ConfirmationRow.confirmed_at.is_(None))
@@ -109,6 +109,32 @@ def drop_unmailed(session: Session, subject_id: str, purpose: str, identifier_id
             row.identifier_id == identifier_id,
             row.confirmed_at.is_(None),
             ~row.mailed,
+        )
+    )
+
+
+def end_links(session: Session, subject_id: str, identifier_id: str) -> None:
+    """End every link mailed to an address; what waits for it stays, for the next one to list."""
+    session.execute(
+        sa.update(ConfirmationRow)
+        .where(
+            ConfirmationRow.subject_id == subject_id,
+            ConfirmationRow.identifier_id == identifier_id,
+        )
+        .values(mailed=False)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def drop_others(session: Session, subject_id: str, purpose: str, event_id: str) -> None:
+    """Delete the other requests of a person and a unit that wait, with whichever address."""
+    row = ConfirmationRow
+    session.execute(
+        sa.delete(row).where(
+            row.subject_id == subject_id,
+            row.purpose == purpose,
+            row.event_id != event_id,
+            row.confirmed_at.is_(None),
         )
     )
 

@@ -18,7 +18,7 @@ from policies.vocabulary import ConsentAction, ConsentChannel, SaidBy
 from privacy.consent.model import (
     ConsentEvent,
 )
-from privacy.database import DECIDES, Base, UtcDateTime
+from privacy.tables import DECIDES, Base, UtcDateTime
 
 ID = sa.String(32)
 NAME = sa.String(64)

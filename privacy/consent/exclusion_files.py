@@ -30,6 +30,7 @@ _COLUMNS: Final = {
 }
 #: MD5, SHA-1, SHA-256 and SHA-512 in hexadecimal.
 _HASH: Final = re.compile(r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64}|[0-9a-fA-F]{128})")
+_QUOTED: Final = re.compile(r'"[^"]*"')
 #: Longer than any line of addresses: something else is in the file.
 MAX_LINE: Final = 4_096
 _MAX_BYTES: Final = 4 * MAX_LINE + 4  # every character of the longest, and its end
@@ -70,9 +71,13 @@ def read_lines(raw: Iterable[bytes], read: Reader, *, after: int = 0) -> Iterato
         after: lines up to this number were dealt with before.
     """
     columns: dict[int, IdentifierKind] | None = None
+    delimiter = None  # of the whole file, as its first line shows it, or the first that shows any
     for number, line in enumerate(raw, start=1):
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace").strip()
-        cells = _cells(text) if len(text) <= MAX_LINE and "\ufffd" not in text else None
+        cells = None
+        if len(text) <= MAX_LINE and "\ufffd" not in text:
+            delimiter = delimiter or _delimiter(text)
+            cells = _cells(text, delimiter or ",")
         if number == 1:
             columns = _header(cells or [])
             if columns:
@@ -85,9 +90,16 @@ def read_lines(raw: Iterable[bytes], read: Reader, *, after: int = 0) -> Iterato
         yield _line(number, cells, columns, read)
 
 
-def _cells(text: str) -> list[str] | None:
+def _delimiter(text: str) -> str | None:
+    """What separates a line's cells: by which it names columns, or what comes first; None: nothing."""
+    bare = _QUOTED.sub("", text)
+    shown = sorted((each for each in ",;" if each in bare), key=bare.index)
+    naming = [each for each in shown if _header(_cells(text, each) or [])]
+    return next(iter(naming + shown), None)
+
+
+def _cells(text: str, delimiter: str) -> list[str] | None:
     """The cells of a line; None where it is none, such as one with carriage returns within."""
-    delimiter = ";" if ";" in text else ","
     try:
         return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
     except csv.Error:

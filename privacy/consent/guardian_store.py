@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from privacy.consent.guardian_model import Guardianship, GuardianshipEnd, Relation
-from privacy.database import DECIDES, Base, UtcDateTime
 from privacy.subjects.store import SubjectRow
+from privacy.tables import DECIDES, Base, UtcDateTime
 
 
 class GuardianshipRow(Base):

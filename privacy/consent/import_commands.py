@@ -100,8 +100,9 @@ def group(deployment: Callable[[], Bulk]) -> click.Group:
     @click.option(
         "--refused",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Where refused rows are written; FILE.refused.csv where left out. A dry run writes"
-        " FILE.dry-run.csv anew, and to a file named here only while nothing is in it.",
+        help="Where refused rows are written; FILE.refused.csv where left out. An import begins with"
+        " an empty one and goes on with its own. A dry run writes FILE.dry-run.csv anew, and to a"
+        " file named here only while nothing is in it.",
     )
     @click.option("--source", default="", help="Where FILE is from, in words.")
     @click.option("--domain", default="", help="The application domain whose pseudonyms it holds.")

@@ -7,34 +7,30 @@ back to the length that this transaction knows of: none is lost there either, an
 
 from __future__ import annotations
 
-import csv
-import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from io import StringIO
 from itertools import islice
 from pathlib import Path
-from stat import S_ISREG
 from typing import BinaryIO, Final
 
 from sqlalchemy.exc import IntegrityError
 
-from policies.errors import Conflict, DomainError, InvalidInput
+from policies.errors import Conflict
 from policies.register.model import Register
 from privacy.actor import SYSTEM
 from privacy.consent import guardian_store
 from privacy.consent import imports_store as store
 from privacy.consent.imports_model import ImportBegun, ImportFinished, RowRefused
 from privacy.consent.imports_reader import Format, Place, Read, open_rows
+from privacy.consent.imports_refused import cut, lines_of, open_refused
 from privacy.consent.imports_words import ImportedWords
 from privacy.consent.imports_writing import PlainWords
 from privacy.consent.recording import Recording
 from privacy.ids import new_id
 from privacy.pseudonyms.service import Pseudonyms
-from privacy.spreadsheets import guard_cell
 from privacy.subjects.arrivals import Arrivals
 from privacy.subjects.identifiers import Identifiers
 from privacy.unit_of_work import Runtime
@@ -130,7 +126,7 @@ class ConsentImports:
 
         Raises:
             InvalidInput: it does not begin with the names of its columns.
-            InvalidInput: or the file of refused rows is none that it can be.
+            InvalidInput: or the file of refused rows is none that it can be, or another import's.
             Conflict: it was begun before, somebody else is importing it, or it changed meanwhile;
                 what was recorded stays, and is known when it comes again.
         """
@@ -140,14 +136,16 @@ class ConsentImports:
             done = None if dry_run else self._before(source_file.digest, resume=resume)
             if done is not None and done.finished_at is not None:
                 return done
-            with _open_refused(refused, file) as told:
+            is_new = done is None and not dry_run
+            with open_refused(refused, file, must_be_empty=is_new) as told:
                 progress = self._begun(
                     source_file.digest, source, reader.start, resume=resume, dry_run=dry_run
                 )
                 if progress.finished_at is not None:  # somebody else's, at this moment
                     return progress
-                _cut(told, progress.refused_bytes)
                 place = Place(progress.position, progress.line)
+                coming = None if dry_run else reader.rows(place)
+                cut(told, refused, progress.refused_bytes, coming)
                 while True:
                     batch = list(islice(reader.rows(place), size))
                     if batch:
@@ -243,7 +241,7 @@ class ConsentImports:
             self._recording.append_many(uow, said.events)
             for event_id, guardianship_id in said.rests_on:
                 guardian_store.note_word(uow.session, event_id, guardianship_id)
-            lines = _lines(batch, refusals)
+            lines = lines_of(batch, refusals)
             after = replace(
                 progress,
                 position=place.offset,
@@ -320,72 +318,3 @@ class _Source:
     def _now(self) -> tuple[int, int]:
         stat = os.fstat(self._file.fileno())
         return stat.st_size, stat.st_mtime_ns
-
-
-def _open_refused(path: Path, source: BinaryIO) -> BinaryIO:
-    """Open the file of refused rows, for its owner and this process alone; nothing is cut yet.
-
-    Raises:
-        InvalidInput: it cannot be written to, is no plain file, or is the imported file itself.
-        Conflict: another import writes to it.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror}; name the file of refused rows") from None
-    file = os.fdopen(descriptor, "r+b")
-    try:
-        _claim(descriptor, path, source)
-    except DomainError:
-        file.close()
-        raise
-    _sync_folder(path.parent)
-    return file
-
-
-def _claim(descriptor: int, path: Path, source: BinaryIO) -> None:
-    """Let nobody else read or write it."""
-    stat = os.fstat(descriptor)
-    if not S_ISREG(stat.st_mode) or os.path.samestat(stat, os.fstat(source.fileno())):
-        raise InvalidInput(f"{path}: no plain file of its own; name the file of refused rows")
-    try:
-        os.fchmod(descriptor, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Conflict("somebody else is importing this file") from None
-    except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror}; name the file of refused rows") from None
-
-
-def _cut(file: BinaryIO, length: int) -> None:
-    """Cut the file of refused rows to where a committed batch left it.
-
-    Raises:
-        InvalidInput: it is shorter than it was: rows were lost.
-    """
-    if os.fstat(file.fileno()).st_size < length:
-        raise InvalidInput(f"{file.name} is shorter than it was; name the file of refused rows")
-    file.truncate(length)
-    file.seek(length)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let the name of a new file outlive a loss of power, as its content does."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _lines(batch: Sequence[Read], refusals: Mapping[int, RowRefused]) -> bytes:
-    """Return the lines of the file of refused rows, in their order."""
-    text = StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    for read in batch:
-        refusal = refusals.get(read.line)
-        if refusal is not None:
-            original = read.original.decode(errors="backslashreplace")
-            told = (refusal.field, refusal.reason, original)
-            writer.writerow((read.line, *map(guard_cell, told)))
-    return text.getvalue().encode(errors="backslashreplace")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.vocabulary import SaidBy
 from privacy.consent.store import EventRow
-from privacy.database import OPERATIONAL, Base, UtcDateTime
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _PAGE: Final = 500

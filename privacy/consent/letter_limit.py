@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from privacy.database import OPERATIONAL, Base, UtcDateTime
 from privacy.keys.blind_index import INDEX_VERSION
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 from privacy.unit_of_work import UnitOfWork
 
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from policies.consent_history import YES
 from privacy.consent.model import ConsentEvent
 from privacy.consent.store import EventRow, StateRow
-from privacy.database import OPERATIONAL, Base, UtcDateTime
 from privacy.subjects.store import SubjectRow, all_ids
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 ID = sa.String(32)
 #: Events named in one statement.

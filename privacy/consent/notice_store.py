@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from privacy.consent.model import Shown
-from privacy.database import Base, UtcDateTime
+from privacy.tables import Base, UtcDateTime
 
 ID = sa.String(32)
 NAME = sa.String(64)

@@ -75,7 +75,7 @@ def sighting_at(
                 for each in in_force_at(session, ids, at)
             ),
             suppressed_since=journal.suppressed_since(said, purpose),
-            excluded=_was_excluded(session, person, at),
+            excluded=_was_excluded(session, ids, journal, person, at),
             consent=store.fact_of(event, minor_until) if event else None,
         ),
     )
@@ -86,6 +86,11 @@ class _Journal:
 
     def __init__(self, rows: Sequence[FactRow], at: datetime, known_at: datetime) -> None:
         counted = [row for row in rows if row.at <= at and row.recorded_at <= known_at]
+        #: Whose an address was then, where a merge gave it to somebody else afterwards.
+        self._owners: dict[str, str] = {}
+        for row in rows:  # in the order in which they were written
+            if row.kind == FactKind.MOVED and row.into and row.at > at:
+                self._owners.setdefault(row.into, row.subject_id)
         self._last: dict[tuple[str, str, str | None], FactRow] = {}
         for row in sorted(counted, key=lambda each: (each.at, each.ordinal)):
             self._last[row.subject_id, row.kind, row.purpose] = row
@@ -101,6 +106,10 @@ class _Journal:
         """Who an id was then: itself, or whom it was merged into by then."""
         row = self.last(subject_id, FactKind.MERGED)
         return self.person(row.into) if row is not None and row.into else subject_id
+
+    def owner(self, identifier_id: str, now: str) -> str:
+        """Whose an address was then; `now`: whose it is, where no merge is known to have moved it."""
+        return self._owners.get(identifier_id, now)
 
     def suppressed_since(self, ids: Sequence[str], purpose: str) -> datetime | None:
         rows: list[FactRow] = []
@@ -139,9 +148,13 @@ def _typed(event: store.EventRow | None) -> bool:
     return event is not None and ConsentChannel(event.channel) in TYPED_BY_THE_PERSON
 
 
-def _was_excluded(session: Session, subject_id: str, at: datetime) -> bool:
+def _was_excluded(
+    session: Session, ids: Sequence[str], journal: _Journal, person: str, at: datetime
+) -> bool:
+    """Whether an address was on a list of others that was somebody's of these ids at the moment."""
     query = (
-        sa.select(ExclusionRow.import_id)
+        sa.select(IdentifierRow.identifier_id, IdentifierRow.subject_id)
+        .select_from(ExclusionRow)
         .join(ExclusionListRow, ExclusionListRow.in_force == ExclusionRow.import_id)
         .join(
             IdentifierRow,
@@ -152,9 +165,9 @@ def _was_excluded(session: Session, subject_id: str, at: datetime) -> bool:
             ),
         )
         .where(
-            IdentifierRow.subject_id == subject_id,
+            IdentifierRow.subject_id.in_(ids),
             IdentifierRow.created_at <= at,
             ExclusionListRow.imported_at <= at,
         )
     )
-    return session.scalars(query.limit(1)).first() is not None
+    return any(journal.owner(each, now) == person for each, now in session.execute(query))

@@ -54,6 +54,7 @@ def _described(row: FactRow) -> dict[str, Json]:
 def _words(kind: FactKind, row: FactRow) -> str:
     suppressed = gettext("Te mantenemos fuera de esta publicidad")
     wanted = gettext("Vuelves a querer esta publicidad")
+    moved = gettext("Una de tus direcciones pasó a los datos que unimos")
     if row.purpose == ALL_MARKETING:
         suppressed = gettext("Te mantenemos fuera de toda la publicidad")
         wanted = gettext("Ya no te mantenemos fuera de toda la publicidad")
@@ -88,6 +89,7 @@ def _words(kind: FactKind, row: FactRow) -> str:
             gettext("Unimos tus datos, que teníamos como si fueran de dos personas"),
             gettext("Tus datos ya no están unidos"),
         ),
+        FactKind.MOVED: (moved, moved),
         FactKind.ERASED: (gettext("Borramos tus datos"), gettext("Volvemos a tener tus datos")),
     }[kind]
     return str(since if row.on else no_longer)

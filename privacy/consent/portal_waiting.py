@@ -53,6 +53,7 @@ def blueprint(
             with runtime.snapshot() as session:
                 asked = double_opt_in.of_person(session, person(), event_id, now)
                 listed = questions(session, person(), now)
+                has_address = double_opt_in.has_address(session, person(), asked)
         except ConfirmationNotValid:
             return gone()
         purpose = asked.purpose
@@ -71,6 +72,8 @@ def blueprint(
                 explicit=asked.explicit,
                 notice_html=render_notice(asked.shown.text, below=2),
                 language=asked.shown.language,
+                by_letter=asked.by_letter,
+                has_address=has_address,
             )
         )
 
@@ -93,14 +96,17 @@ def blueprint(
     @routes.post(f"{PAGE}/<string(maxlength=32):event_id>/letter")
     @requires(Scope.SIGNED_IN)
     def letter(event_id: str) -> BaseResponse:
-        """Send the letter with the link once more."""
+        """Send the letter with the link once more; only where an address is kept, as the page says."""
         try:
             with runtime.unit_of_work(current_actor()) as uow:
                 is_sent = double_opt_in.write_again(uow, person(), event_id)
         except ConfirmationNotValid:
             return gone()
         if is_sent:
-            flash(gettext("El correo va de camino. El enlace de antes ya no sirve."), "success")
+            flash(
+                gettext("El correo va de camino. Si había un enlace de antes, ya no sirve."),
+                "success",
+            )
         else:
             flash(gettext("Hoy no podemos enviarte más correos de estos. Decide aquí."), "info")
         return redirect(url_for(".waiting", event_id=event_id), code=303)

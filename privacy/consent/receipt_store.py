@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.register.model import Register
 from privacy.consent.receipt_description import Description, describe, dump, load
-from privacy.database import Base
+from privacy.tables import Base
 
 
 class PurposeDescriptionRow(Base):

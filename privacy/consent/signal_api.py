@@ -64,7 +64,7 @@ def blueprint(runtime: Runtime, applications: ApplicationConsents, signals: Sign
             tag="consent",
             request=SignalRequest,
             answers={200: SignalAnswer},
-            problems=("invalid-input", "not-found"),
+            problems=("invalid-input", "not-found", "too-many-attempts"),
             example={"subject": "d1v1_DW3-6MD__Yrq4PgferThdg4TTE9r38Hs", "gpc": True},
         )
     )

@@ -6,7 +6,7 @@ Source: W3C Global Privacy Control (draft), s. 3.2; GDPR Art. 21(5).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import ClassVar, Final
 
 from policies.vocabulary import EventTag, RetentionClass
@@ -16,6 +16,8 @@ from privacy.events import Event
 PORTAL: Final = "portal"
 #: Since when the signal is honoured here as it is. Source: W3C GPC s. 4 (`lastUpdate`).
 HONOURED_SINCE: Final = date(2026, 11, 22)
+#: So long after an application told the signal it may tell its end, where that changes nothing.
+HELD_FOR: Final = timedelta(hours=1)
 
 
 def is_signal(header: str | None) -> bool:

@@ -2,21 +2,26 @@
 
 The signal objects to every unit that the register marks with `gpc`. What the person then consents
 to expressly prevails, until the signal goes off and on again; going off lifts nothing, for nobody
-said yes. Source: GDPR Art. 21(5); W3C Global Privacy Control (draft).
+said yes. So the signal is taken at once, always, and only its end ever waits: an application that
+tells on and off again and again writes two entries an hour, unless the person consents in between,
+when the next signal is an objection again. Source: GDPR Art. 21(5); W3C Global Privacy Control (draft).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from math import ceil
 
 from sqlalchemy.orm import Session
 
+from policies.errors import TooManyAttempts
 from policies.vocabulary import ConsentChannel
 from privacy.clock import rfc3339
 from privacy.consent import signal_store as store
 from privacy.consent.model import may_object
 from privacy.consent.service import Consents
-from privacy.consent.signal_model import Change, Signal, SignalChanged
+from privacy.consent.signal_model import HELD_FOR, PORTAL, Change, Signal, SignalChanged
 from privacy.events import Json
 from privacy.unit_of_work import UnitOfWork
 
@@ -60,11 +65,15 @@ class Signals:
 
         Raises:
             NotFound: there is no such person.
+            TooManyAttempts: an application tells the end of a signal that it has just told, and
+                the next one would be an objection to nothing new.
         """
         person = self._consents.hold(uow, subject_id)
         row = store.row_of(uow.session, person, source)
         if (row is not None and row.on) == on:
             return UNCHANGED
+        if row is not None and not on and source != PORTAL:
+            self._check_held(uow, row)
         entry_id = uow.record(
             SignalChanged(subject_id=person), {"source": source, "signal": "gpc", "on": on}
         )
@@ -75,15 +84,23 @@ class Signals:
         uow.session.flush()
         if not on:
             return Change(changed=True)
-        before = {unit for unit, state in self._states(uow, person).items() if state is not None}
-        objected = [unit for unit in self.units if unit not in before]
+        objected = self._open(uow, person)
         for unit in objected:
             self._consents.object_to(uow, person, unit, channel=ConsentChannel.BROWSER_SIGNAL)
         return Change(changed=True, objected=tuple(objected))
 
-    def _states(self, uow: UnitOfWork, person: str) -> Mapping[str, object]:
+    def _check_held(self, uow: UnitOfWork, row: store.SignalRow) -> None:
+        left = row.since + HELD_FOR - uow.now
+        if left > timedelta(0) and not self._open(uow, row.subject_id):
+            raise TooManyAttempts(
+                "the signal was told within the hour, and its end would change nothing yet",
+                retry_after_seconds=ceil(left.total_seconds()),
+            )
+
+    def _open(self, uow: UnitOfWork, person: str) -> list[str]:
+        """Return the units to which the signal objects and the person does not yet."""
         current = self._consents.current(uow.session, person)
-        return {unit: state.objected_since for unit, state in current.items()}
+        return [unit for unit in self.units if current[unit].objected_since is None]
 
     def collect(self, session: Session, subject_id: str) -> Mapping[str, Json]:
         """Return the signals that came of the person. Source: GDPR Art. 15(1)."""

@@ -56,10 +56,10 @@ from privacy.consent.standing_store import (
     standings,
 )
 from privacy.consent.suppression_store import excluded, suppressed_since
-from privacy.database import UtcDateTime
 from privacy.pseudonyms.store import DomainRow, PseudonymRow
 from privacy.subjects.fact_store import delete_facts
 from privacy.subjects.store import IdentifierRow, SubjectRow, all_ids
+from privacy.tables import UtcDateTime
 
 #: What was said, what stands and what was published have files of their own and are reached from here.
 __all__ = [

@@ -13,8 +13,8 @@ from typing import Any, Final, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from privacy.database import DECIDES, OPERATIONAL, Base, UtcDateTime
 from privacy.subjects.store import IdentifierRow, all_ids
+from privacy.tables import DECIDES, OPERATIONAL, Base, UtcDateTime
 
 #: The purpose of a row about all direct marketing, whatever the register comes to call it.
 ALL_MARKETING: Final = "*"

@@ -141,11 +141,17 @@ class UsualStore:
             pairs: (pseudonym, purpose).
 
         Returns:
-            A row by pair, where the pseudonym names somebody who is neither erased nor an alias.
+            A row by pair, where the pseudonym names somebody who is neither erased nor an alias;
+            but for whom a merge made of the people held while they were waited for.
         """
         driver, wanted = driver_of(door), wanted_of(self._dialect, pairs)
+        held = None
         if self._held is not None:
-            self._held.send(cast("psycopg.Connection[Any]", driver), of_domain=domain, **wanted)
+            connection = cast("psycopg.Connection[Any]", driver)
+            held = self._held.send(connection, of_domain=domain, **wanted)
         # A statement of its own: it sees what was committed before they were held.
         rows = self._found.rows(driver, of_domain=domain, of_revision=revision, **wanted)
+        if held is not None:  # a pseudonym may lead to a survivor by now, whom nobody holds
+            people = {subject_id for subject_id, _generic in held.fetchall()}
+            rows = [row for row in rows if row.subject_id in people]
         return {(row.value, row.purpose): row for row in rows}

@@ -116,18 +116,21 @@ class UsualWords:
 
     def record(self, uow: UnitOfWork, usual: Sequence[UsualWord]) -> list[Recorded | None]:
         """Record words of one application, in order; None for each that turned out unusual."""
-        pairs = {(each.pseudonym, each.purpose.id): each for each in reversed(usual)}
+        pairs = list(dict.fromkeys((each.pseudonym, each.purpose.id) for each in usual))
+        spoken: set[tuple[str, str]] = set()  # (person, purpose)
         new_keys: dict[str, tuple[bytes, KeyRow]] = {}
         drafts: dict[int, _Draft] = {}
         with at_once(uow.door):  # what is found is waited for, and nothing else
-            found = self._rows.hold(
-                uow.door, uow.actor.domain, self._register.revision, list(pairs)
-            )
-            for pair, each in pairs.items():  # of two on one pair, the later rests on the other
-                if pair in found:
-                    draft = self._draft(uow, each, found[pair], new_keys)
-                    if draft is not None:
-                        drafts[id(each)] = draft
+            found = self._rows.hold(uow.door, uow.actor.domain, self._register.revision, pairs)
+            for each in usual:
+                row = found.get((each.pseudonym, each.purpose.id))
+                # Who was merged has several pseudonyms: of two words the later rests on the other.
+                if row is None or (row.subject_id, row.purpose) in spoken:
+                    continue
+                spoken.add((row.subject_id, row.purpose))
+                draft = self._draft(uow, each, row, new_keys)
+                if draft is not None:
+                    drafts[id(each)] = draft
             written = [drafts[id(each)] for each in usual if id(each) in drafts]
             rows = [row_of(each.event) for each in written]
             usual_store.ADD_KEYS.run(uow.door, [row for _key, row in new_keys.values()])

@@ -19,6 +19,7 @@ class Waiting:
         since: when they asked; aware UTC.
         until: until when it can be answered so; aware UTC.
         answer_url: where it is answered.
+        is_typed: they wrote down a yes that waits to be confirmed; otherwise they ask.
         by_letter: a letter with a link went to an address of the person's.
     """
 
@@ -27,6 +28,7 @@ class Waiting:
     since: datetime
     until: datetime
     answer_url: str
+    is_typed: bool = False
     by_letter: bool = False
 
 

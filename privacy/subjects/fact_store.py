@@ -13,7 +13,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from privacy.database import Base, UtcDateTime
+from privacy.tables import Base, UtcDateTime
 from privacy.unit_of_work import UnitOfWork
 
 
@@ -29,6 +29,7 @@ class FactKind(StrEnum):
     OBJECTED = "objected"
     SUPPRESSED = "suppressed"
     MERGED = "merged"
+    MOVED = "moved"
     ERASED = "erased"
 
 
@@ -42,7 +43,8 @@ class FactRow(Base):
         value_at: for `minor`, until when; for `suppressed`, since when the address is on the list;
             where it is not, since when the purpose is wanted in spite of an objection to all; for
             `objected`, where the person ended it earlier than it was written down: when.
-        into: for `merged`, into whom.
+        into: for `merged`, into whom; for `moved`, the id of the address that was this person's
+            until a merge.
         at: from when on.
         recorded_at: when we wrote it down; not before `at` unless it was known beforehand.
     """

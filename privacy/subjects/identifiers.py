@@ -205,6 +205,7 @@ class Identifiers:
         for row in store.identifiers_of(uow.session, source):
             value = None if row.sealed is None else self._open(uow.session, row)
             row.subject_id, row.preferred_at = target, None
+            note(uow, source, FactKind.MOVED, True, into=row.identifier_id)
             if value is not None:
                 row.sealed = self._seal(uow, target, row.identifier_id, value)
         uow.session.flush()

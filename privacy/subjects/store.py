@@ -9,7 +9,7 @@ from typing import Final, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from privacy.database import DECIDES, Base, UtcDateTime
+from privacy.tables import DECIDES, Base, UtcDateTime
 
 
 class SubjectRow(Base):

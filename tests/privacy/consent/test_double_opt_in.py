@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from tests.support.cast import (
     refuse,
     signed_in_as,
 )
-from tests.support.forms import submit
+from tests.support.forms import csrf_token, submit
 from tests.support.smtp import MailServer
 from tests.support.world import World, make_world
 
@@ -90,11 +91,17 @@ def link(world: World, mail: MailServer, number: int = 1) -> str:
 
 def link_to(mail: MailServer, address: str, number: int = 1) -> str:
     """The path of the link in the n-th letter to an address."""
-    letter = mail.wait_for(to=address, count=number).get_body(("plain",))
-    assert letter is not None
-    found = re.search(r"http://localhost:8000(/privacy/confirm/\S+)", letter.get_content())
+    words = words_of(mail.wait_for(to=address, count=number))
+    found = re.search(r"http://localhost:8000(/privacy/confirm/\S+)", words)
     assert found
     return found.group(1)
+
+
+def words_of(letter: EmailMessage) -> str:
+    """What a letter says."""
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
 
 
 def carla(world: World) -> str:
@@ -284,7 +291,8 @@ def test_one_letter_confirms_each_of_the_purposes_that_one_form_asks_for(
         told = says(world, {"email": CARLA}, purpose=unit, notice_version=VERSIONS[unit])
         assert told.get_json()["pending"] == "confirmation"
     path = link(world, mail_server)
-    assert len(mail_server.messages_to(CARLA)) == 1
+    [letter] = mail_server.messages_to(CARLA)
+    assert "y cada cosa se confirma una sola vez" in words_of(letter)
     page = world.client.get(path)
     assert page.text.count(f"{path}?unit=") == len(UNITS) - 1
     other = world.client.get(f"{path}?unit={UNITS[1]}")
@@ -329,14 +337,58 @@ def test_a_link_ends_after_seven_days_and_with_any_other_word(
     world.clock.advance(seconds=1)
     says(world, {"email": CARLA})
     third = link(world, mail_server, 3)
+    browser = world.client
+    form = {"csrf_token": csrf_token(browser.get(third).text), "unit": "newsletter"}
     world.clock.advance(seconds=1)
     with world.placet.runtime.unit_of_work(SYSTEM) as uow:
         world.placet.consents.object_to(uow, carla(world), "newsletter")
         uow.commit()
-    assert world.client.get(third).status_code == 410
-    assert world.client.post(third).status_code in {400, 403, 410}
+    assert browser.get(third).status_code == 410
+    assert browser.post(third, data=form).status_code == 410
     assert ConsentAction.GIVEN not in {event.action for event in said(world)}
     assert world.client.get("/privacy/confirm/nonsense").status_code == 410
+
+
+@SQLITE
+def test_a_letter_sent_again_leaves_one_link_that_lists_what_waits_for_the_address(
+    world: World, mail_server: MailServer
+) -> None:
+    other, person = "carla@work.example", introduce(world, CARLA).subject_id
+    identifiers = world.placet.subjects.identifiers
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        second = identifiers.read(IdentifierKind.EMAIL, other)
+        identifiers.add(uow, person, second, keep=True)
+        uow.touch(person)
+        uow.record(RegisterPublished(register_revision="0" * 64))
+        uow.commit()
+
+    def asks(address: str, unit: str) -> str:
+        world.clock.advance(minutes=1)
+        told = says(world, {"email": address}, purpose=unit, notice_version=VERSIONS[unit])
+        return str(told.get_json()["event_id"])
+
+    def again(event_id: str) -> None:
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            assert world.placet.people.double_opt_in.write_again(uow, person, event_id)
+
+    def status(path: str) -> int:
+        return world.client.get(path).status_code
+
+    asks(CARLA, UNITS[0])
+    newsletter, analytics = asks(other, UNITS[0]), asks(other, UNITS[1])
+    elsewhere, first = link(world, mail_server), link_to(mail_server, other)
+    assert (status(elsewhere), status(first)) == (200, 200)
+    again(analytics)  # which the first letter listed
+    world.settle()
+    following = link_to(mail_server, other, 2)
+    assert (status(elsewhere), status(first), status(following)) == (200, 410, 200)
+    again(newsletter)  # which was asked for at two addresses
+    world.settle()
+    last = link_to(mail_server, other, 3)
+    assert (status(elsewhere), status(following)) == (410, 410)
+    for _unit in UNITS[:2]:
+        assert submit(world.client, last, {}).status_code == 200
+    assert status(last) == 410
 
 
 @SQLITE

@@ -1,8 +1,10 @@
 """Exclusion lists: imported whole or not at all, resumable, and checked before each marketing."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -11,15 +13,18 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from policies.errors import InvalidInput, NotFound
+from privacy.actor import SYSTEM
 from privacy.consent import exclusions as module
 from privacy.consent.exclusion_commands import group
 from privacy.consent.exclusion_files import MAX_LINE, lines_of, read_lines
-from privacy.consent.exclusions import Progress
-from privacy.consent.suppression_store import ExclusionRow
+from privacy.consent.exclusion_store import begin
+from privacy.consent.exclusions import Imported, Progress
+from privacy.consent.suppression_store import ExclusionListRow, ExclusionRow
 from privacy.keys.blind_index import IdentifierKind
 from privacy.subjects.identifiers import Identifier
 from tests.privacy.consent.test_suppression import reasons
 from tests.support.cast import ANA, Person, give
+from tests.support.processes import wait_until
 from tests.support.world import World
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -112,6 +117,74 @@ def test_two_first_imports_of_a_list_at_once_leave_one_whole_list(
     assert in_force.addresses == stored(world) == len(texts[0].split())
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_who_begins_a_list_while_another_begins_it_goes_on_with_the_first(
+    world: World, list_file: Path
+) -> None:
+    list_file.write_text("a@example.org\nb@example.org")
+    digest = hashlib.sha256(list_file.read_bytes()).hexdigest()
+    runtime, outcomes = world.placet.runtime, list[object]()
+
+    def import_file() -> None:
+        try:
+            outcomes.append(
+                world.placet.people.exclusions.import_file(
+                    "robinson", list_file, lambda _each: None
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - told below
+            outcomes.append(error)
+
+    def is_waiting() -> bool:
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        with runtime.snapshot() as session:
+            return bool(session.scalar(sa.text(waits)))
+
+    second = threading.Thread(target=import_file)
+    with runtime.unit_of_work(SYSTEM) as uow:
+        begin(uow.session, "robinson", "f" * 32, digest, uow.now)
+        second.start()
+        wait_until(is_waiting, "the second waits for the first")
+        uow.commit()
+    second.join(60)
+    assert outcomes == [Imported("robinson", addresses=2, lines=2, refused=0)]
+    with runtime.snapshot() as session:
+        assert session.get_one(ExclusionListRow, "robinson").in_force == "f" * 32
+
+
+@on_sqlite
+@pytest.mark.parametrize(("at_line", "ended"), [(1, False), (2, False), (1, True)])
+def test_an_import_whose_list_another_file_took_over_says_so_and_disturbs_it_no_more(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_line: int, ended: bool
+) -> None:
+    monkeypatch.setattr(module, "PORTION", 1)
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    first.write_text("a@example.org\nb@example.org")
+    second.write_text("c@example.org\nd@example.org\ne@example.org")
+    exclusions = world.placet.people.exclusions
+
+    def die(_progress: Progress) -> None:
+        if not ended:
+            raise Killed
+
+    def take_over(progress: Progress) -> None:
+        if progress.line == at_line:
+            with nullcontext() if ended else pytest.raises(Killed):
+                exclusions.import_file("robinson", second, die)
+
+    with pytest.raises(NotFound, match="another import"):
+        exclusions.import_file("robinson", first, take_over)
+    with world.placet.runtime.snapshot() as session:
+        assert [each.addresses for each in exclusions.lists(session)] == [3] * ended
+    done = list[int]()
+    exclusions.import_file("robinson", second, lambda each: done.append(each.line))
+    assert done == ([1, 2, 3] if ended else [2, 3])
+    assert stored(world) == 3
+
+
 @on_sqlite
 def test_the_command_tells_each_refused_line_by_number_and_never_the_address(
     world: World, ana: Person, list_file: Path
@@ -172,3 +245,31 @@ def test_no_line_stops_an_import_or_fills_the_memory() -> None:
     read = list(read_lines(lines_of(held), Identifier))
     assert [(each.number, bool(each.refused)) for each in read][:2] == [(1, True), (2, True)]
     assert (read[-1].number, read[-1].found[0].value) == (4, "c@example.org")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["email,nombre", f'{ANA},"Pérez; Ana"', f"{ANA},Pérez; Ana"],
+        ["nombre;email", f'"Pérez, Ana";{ANA}', f"Pérez, Ana;{ANA}"],
+        ["Apellidos, nombre;email", f"Pérez, Ana;{ANA}"],
+        ['"Apellidos; nombre",email', f'"Pérez; Ana",{ANA}'],
+        [f'{ANA},"Pérez; Ana"', f"{ANA},Pérez; Ana"],
+        [f"{ANA};Pérez, Ana", f"{ANA};1,5"],
+        [ANA, f"{ANA},Pérez; Ana", f"{ANA},Ana"],
+    ],
+)
+def test_what_separates_the_cells_is_told_by_the_first_line_for_the_whole_file(
+    lines: list[str],
+) -> None:
+    raw = [f"{each}\n".encode() for each in lines]
+    begins = 0 if ANA in lines[0] else 1
+    found = [(each.found, each.refused) for each in read_lines(raw, read_address)]
+    assert found == [((Identifier(IdentifierKind.EMAIL, ANA),), None)] * (len(lines) - begins)
+
+
+def read_address(kind: IdentifierKind, text: str) -> Identifier:
+    """Only what the list is about: anything else is refused."""
+    if (kind, text) != (IdentifierKind.EMAIL, ANA):
+        raise InvalidInput("none", field="email")
+    return Identifier(kind, text)

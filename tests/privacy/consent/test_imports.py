@@ -194,6 +194,7 @@ def test_a_dry_run_keeps_nothing_and_finds_the_same(world: World, tmp_path: Path
     dry = run(world, path, dry_run=True)
     assert refusals(path)
     assert events(world) == []
+    refused_of(path).unlink()
     done = run(world, path)
     assert (dry.recorded, dry.refused) == (done.recorded, done.refused) == (1, 6)
     assert [row[:2] for row in refusals(path)] == [

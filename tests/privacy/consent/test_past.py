@@ -144,7 +144,7 @@ class Acts:
         self.world.placet.imports.run(
             path,
             Format.CSV,
-            self.folder / "refused.csv",
+            self.folder / f"{new_id(self.world.ids)}.csv",
             source="the old shop",
             domain="",
             resume=True,
@@ -371,6 +371,36 @@ def test_before_a_merge_a_guardianship_was_of_the_one_it_was_noted_for(
     assert reasons(ana.subject_id, before) == (DecisionReason.MINOR_WITHOUT_GUARDIAN,)
     for each in (ana, other):
         assert reasons(each.subject_id, world.clock()) == (DecisionReason.CONTRACT,)
+
+
+def test_before_a_merge_an_excluded_address_was_of_the_one_whose_it_was(
+    since_march: World, tmp_path: Path, ana: Person
+) -> None:
+    world = since_march
+    old, last = introduce(world, "ana.old@example.com"), introduce(world, "ana.last@example.com")
+    robinson = tmp_path / "robinson.txt"
+    robinson.write_text("ana.old@example.com\n")
+    world.placet.people.exclusions.import_file("robinson", robinson, lambda _each: None)
+    moments = []
+    for survivor, other in ((ana, old), (last, ana)):
+        world.clock.advance(days=1)
+        moments.append(world.clock())
+        world.clock.advance(days=1)
+        with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+            world.placet.subjects.merge(uow, survivor.subject_id, other.subject_id)
+            uow.commit()
+    moments.append(world.clock())
+
+    def excluded(person: Person, at: datetime) -> bool:
+        with world.placet.runtime.snapshot() as session:
+            moment = world.placet.decisions.decide_at(session, person.subject_id, UNIT, at)
+        return DecisionReason.SUPPRESSED in moment.decision.reasons
+
+    assert [[excluded(each, at) for each in (ana, old, last)] for at in moments] == [
+        [False, True, False],
+        [True, True, False],
+        [True, True, True],
+    ]
 
 
 def test_nothing_was_permitted_before_the_first_register_or_after_an_erasure(

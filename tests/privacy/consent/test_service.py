@@ -17,6 +17,7 @@ from policies.register.problems import RegisterError
 from policies.vocabulary import ConsentAction, ConsentChannel, RetentionClass, SaidBy
 from privacy.actor import SYSTEM
 from privacy.audit import store as audit
+from privacy.changes import UnauditedChange
 from privacy.consent import store
 from privacy.consent.model import (
     ConsentEvent,
@@ -32,7 +33,6 @@ from privacy.consent.model import (
     purpose_rule,
     status_of,
 )
-from privacy.database import UnauditedChange
 from privacy.unit_of_work import UnitOfWork
 from tests.support.cast import Person, give, introduce, refuse, withdraw
 from tests.support.tampering import behind_our_back

@@ -1,7 +1,7 @@
 """`POST /v1/consents` before Flask answers as the ordinary way does, and only where it may."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -11,13 +11,25 @@ import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from policies.consent_history import standing
-from policies.vocabulary import Scope
+from policies.vocabulary import ConsentAction, ConsentChannel, Scope
 from privacy.actor import SYSTEM, Actor
 from privacy.audit.store import Payload
+from privacy.consent.applications import Recorded, Word
 from privacy.consent.shortcut import ConsentShortcut
 from privacy.consent.store import EventRow, to_event, to_word
+from privacy.consent.usual_store import UsualStore
+from privacy.database import Door
 from privacy.unit_of_work import UnitOfWork
-from tests.support.cast import SCOPES, Person, application, ask, calls_as, give, introduce
+from tests.support.cast import (
+    SCOPES,
+    Person,
+    application,
+    ask,
+    calls_as,
+    give,
+    introduce,
+    withdraw,
+)
 from tests.support.processes import wait_until
 from tests.support.world import World
 
@@ -279,3 +291,84 @@ def test_a_turn_that_fails_is_tried_one_by_one(world: World, ana: Person) -> Non
     assert [answer.status_code for answer in answers] == [201, 201]
     with world.placet.runtime.snapshot() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(EventRow)) == 2
+
+
+def record(world: World, told: Sequence[tuple[Person, ConsentAction]]) -> Sequence[Recorded | None]:
+    """Have the shortcut record words about the newsletter in one turn, in their order."""
+    words, usual = world.placet.usual_words, []
+    for person, action in told:
+        word = Word(
+            purpose="newsletter",
+            action=action,
+            channel=ConsentChannel.WEB,
+            pseudonym=person.pseudonym,
+            notice_version=2,
+            language="es",
+        )
+        each = words.read(SHOP, word)
+        assert each
+        usual.append(each)
+    with world.placet.runtime.plain_unit_of_work(SHOP) as uow:
+        recorded = words.record(uow, usual)
+        uow.commit()
+    return recorded
+
+
+@SQLITE
+def test_of_two_words_of_a_merged_person_under_two_pseudonyms_one_turn_keeps_the_first(
+    world: World, ana: Person
+) -> None:
+    account = introduce(world, "ana.new@example.com")
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        world.placet.subjects.merge(uow, account.subject_id, ana.subject_id)
+        uow.commit()
+    refused, given = record(world, [(ana, ConsentAction.REFUSED), (account, ConsentAction.GIVEN)])
+    assert refused
+    assert refused.event.action is ConsentAction.REFUSED
+    assert given is None  # rests on the other: by the ordinary way
+    assert ask(world, account).get_json()["decision"] is False
+    world.settle()
+    assert world.verify().findings == []
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_no_usual_word_that_waited_for_a_merge_undoes_a_withdrawal_of_the_survivor(
+    world: World, ana: Person
+) -> None:
+    placet = world.placet
+    account = introduce(world, "ana.new@example.com")
+    give(world, account)
+    world.clock.advance(seconds=1)
+
+    class Interrupted(UsualStore):
+        """The person withdraws, and is answered, before anything is written."""
+
+        def hold(
+            self, door: Door, domain: str, revision: str, pairs: Sequence[tuple[str, str]]
+        ) -> dict[tuple[str, str], Any]:
+            found = super().hold(door, domain, revision, pairs)
+            pool.submit(withdraw, world, account).result(10)  # whoever holds them makes it fail
+            return found
+
+    placet.usual_words._rows = Interrupted(placet.runtime.database.engine)
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def is_waiting() -> bool:
+        with placet.runtime.snapshot() as session:
+            return bool(session.scalar(waiting))
+
+    with ThreadPoolExecutor(2) as pool:
+        with placet.runtime.unit_of_work(SYSTEM) as uow:
+            placet.subjects.merge(uow, account.subject_id, ana.subject_id)
+            recording = pool.submit(record, world, [(ana, ConsentAction.GIVEN)])
+            wait_until(is_waiting, "the word waits for the merge", seconds=10)
+            uow.commit()
+        recorded = recording.result(30)
+    assert ask(world, account).get_json()["decision"] is False
+    assert ask(world, ana).get_json()["decision"] is False
+    assert recorded == [None]  # by the ordinary way
+    world.settle()
+    assert world.verify().findings == []

@@ -1,6 +1,7 @@
 """Global Privacy Control: an objection by the browser, written once a change, never by a check."""
 
 import pytest
+from werkzeug.test import TestResponse
 
 from policies.vocabulary import EventTag
 from tests.privacy.consent.test_service import counts
@@ -65,6 +66,42 @@ def test_an_express_consent_prevails_until_the_signal_goes_off_and_on_again(
     client.get("/privacy", headers=ON)
     assert "objected" in reasons(world, ana, unit)
     assert changes(world) == 3
+
+
+def test_an_application_that_tells_on_and_off_again_and_again_is_held_up_and_no_objection_is(
+    world: World, ana: Person
+) -> None:
+    def tell(on: bool) -> TestResponse:
+        return world.client.post("/v1/signals", json={"subject": ana.pseudonym, "gpc": on})
+
+    notice = world.placet.register.notice_of(UNIT)
+    assert notice
+    assert tell(True).get_json()["objected"] == [UNIT]
+    before = counts(world)
+    world.clock.advance(seconds=0.5)
+    for _ in range(20):
+        refused = tell(False)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "3600")
+        assert refused.get_json()["type"] == "/problems/too-many-attempts"
+        assert not tell(True).get_json()["changed"]
+    assert counts(world) == before
+    for _ in range(3):  # each consent can be objected to, at once
+        world.clock.advance(seconds=1)
+        give(world, ana, UNIT, version=notice.version)
+        assert tell(False).get_json()["changed"]
+        assert reasons(world, ana, UNIT) == ["consent-given"]
+        world.clock.advance(seconds=1)
+        assert tell(True).get_json()["objected"] == [UNIT]
+        assert "objected" in reasons(world, ana, UNIT)
+    assert tell(False).status_code == 429
+    world.clock.advance(minutes=60)
+    assert tell(False).get_json()["changed"]
+    assert tell(True).get_json()["changed"]
+    assert changes(world) == 9
+    client = world.client
+    for headers in (ON, {}, ON, {}):  # the person's own browser is not held up
+        assert client.get("/privacy", headers=headers).status_code == 200
+    assert changes(world) == 13
 
 
 def facts(world: World, person: Person, unit: str) -> list[str]:
