@@ -36,6 +36,8 @@ from privacy.settings import Settings
 
 #: A tenth of Python's own: for so long an answer waits for what a decision worker does besides.
 GIL_SECONDS = 0.0005
+#: So many objects more before any of them are looked through: a batch makes and drops thousands.
+GARBAGE = 50_000
 
 
 def create_app(
@@ -88,12 +90,12 @@ def put_before(
         remembers: it answers from memory, where that can be confirmed.
     """
     runtime, register = kernel.runtime, kernel.register
-    search_shortcut.put_before(app, clock=runtime.clock, caller=callers, pages=decisions.people)
+    search_shortcut.put_before(app, clock=runtime.clock, callers=callers, pages=decisions.people)
     app.extensions["placet.preload"] = decisions_shortcut.put_before(
         app,
         runtime=runtime,
         connections=connections,
-        caller=callers,
+        callers=callers,
         decisions=decisions.decisions,
         uses=decisions.uses,
         search=decisions.search,
@@ -109,6 +111,7 @@ def create_worker_app() -> Flask:
     preload: Preload | None = app.extensions["placet.preload"]
     if preload is not None:
         sys.setswitchinterval(GIL_SECONDS)
+        gc.set_threshold(GARBAGE)
         gc.freeze()  # what is there now stays: nobody waits while all of it is looked through
         preload.start()
     return app

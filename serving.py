@@ -63,14 +63,15 @@ def web_command(settings: Settings, host: str, port: int) -> list[str]:
 def decisions_command(settings: Settings, host: str, port: int) -> list[str]:
     """Return the command of the processes that answer access evaluations alone.
 
-    One thread each: another would only wait for Python's global lock, and no page stalls it.
+    One thread each where they remember: another would only wait for Python's global lock, and no page
+    stalls it. Where each answer is read, others go on while one waits for the database.
     """
     return _granian(
         "decision_worker:create_worker_app",
         host,
         port,
         workers=settings.decision_workers,
-        threads=1,
+        threads=1 if settings.versions else settings.threads,
     )
 
 

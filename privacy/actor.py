@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from policies.errors import Forbidden, InsufficientScope, Unauthenticated
 from policies.vocabulary import Role, Scope
@@ -85,3 +86,13 @@ class Actor:
 
 ANONYMOUS = Actor(kind=ActorKind.ANONYMOUS)
 SYSTEM = Actor(kind=ActorKind.SYSTEM, scopes=frozenset(Scope))
+
+
+class Callers(Protocol):
+    """Tells from an Authorization header who calls."""
+
+    def __call__(self, authorization: str, now: datetime, /) -> Actor | None:
+        """Return who calls at this instant; None: nobody, or unusual."""
+
+    def known(self, authorization: str, now: datetime, /) -> Actor | None:
+        """Return who called with it when it was looked at last; it may count no longer."""

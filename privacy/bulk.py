@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.orm import Session
 
-from privacy.database import Database, Door, connection_of
+from privacy.changes import note_change
+from privacy.database import Door, connection_of
 from privacy.prepared import DRIVER_ERRORS
 
 Row = Mapping[str, Any]
@@ -91,7 +92,7 @@ class Insert:
         if isinstance(door, Session):
             door.flush()  # as before each statement of SQLAlchemy's
         connection = connection_of(door)
-        Database.note(connection, self._table, only_adds=not self._replacing)
+        note_change(connection, self._table, only_adds=not self._replacing)
         dialect = connection.dialect
         compiled = self._of_dialect.get(dialect.name)
         if compiled is None:

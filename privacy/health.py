@@ -20,9 +20,9 @@ from policies.vocabulary import Scope
 from privacy.actor import ActorKind
 from privacy.audit import store as audit
 from privacy.consent import store as consent
-from privacy.database import newest_revisions, revisions_of
 from privacy.heartbeat import ALIVE, last_beat
 from privacy.http import current_actor, is_api, requires
+from privacy.migration import newest_revisions, revisions_of
 from privacy.outbox import OutboxRow
 from privacy.unit_of_work import Runtime
 

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from policies.vocabulary import RetentionClass
 from privacy.actor import SYSTEM
-from privacy.database import OPERATIONAL, Base, UtcDateTime
 from privacy.events import Json
 from privacy.ids import new_id
 from privacy.keys.sealing import DEPLOYMENT, Sealer, place
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 from privacy.unit_of_work import Runtime, UnitOfWork
 
 #: Waits before the second and later tries; after the last one the row is given up.

@@ -19,7 +19,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.sql import visitors
 
-from privacy.database import SQLITE_BUSY_SECONDS, Door, connection_of
+from privacy.database import Door, connection_of
+from privacy.engine import SQLITE_BUSY_SECONDS
 
 Raw = sqlite3.Connection | psycopg.Connection[Any]
 #: So much of SQLite's file a connection reads where the kernel has it, without copying it first.
@@ -126,13 +127,14 @@ class Prepared:
             return _run(within, sql, parameters)
         return self._connections.fetch(sql, parameters)
 
-    def send(self, within: psycopg.Connection[Any], /, **wanted: Any) -> None:  # noqa: ANN401 - by the driver's types
-        """Run it within a transaction for what it does, and look at no row.
+    def send(self, within: psycopg.Connection[Any], /, **wanted: Any) -> psycopg.Cursor[Any]:  # noqa: ANN401 - by the driver's types
+        """Run it within a transaction, and return where its rows can be fetched.
 
-        In a pipeline nobody waits for it: what went wrong is raised by whatever waits next.
+        In a pipeline nobody waits for it: what went wrong is raised by whatever waits next, and
+        once the rows of a later statement are there, its own have come as well.
         """
         sql, parameters = self._said(wanted)
-        within.execute(sql, parameters, prepare=True)
+        return within.execute(sql, parameters, prepare=True)
 
     def _said(self, wanted: dict[str, Any]) -> tuple[str, Any]:
         """Return the statement and its parameters in the driver's style."""

@@ -19,11 +19,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import sha256
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy.clock import Clock
-from privacy.http import API_PREFIXES, OAUTH_BACK_CHANNEL
+from privacy.http import API_PREFIXES
 from privacy.network import network_of
 
 if TYPE_CHECKING:
@@ -41,8 +42,13 @@ READ_FIRST_BYTES: Final = 64 * 1024
 #: An Authorization header that was let in is trusted for so long, and so many of them.
 TRUSTED_FOR: Final = timedelta(minutes=10)
 MOST_TRUSTED: Final = 10_000
-#: Nobody is let in here without naming themselves, in an Authorization header or in the body.
-_FOR_APPLICATIONS: Final = (*API_PREFIXES, *OAUTH_BACK_CHANNEL)
+#: Where nobody gets a 2xx but by the Authorization header, if there is one: by these methods, and not by
+#: GET, which answers some questions of anybody.
+_ASKING_WHO_CALLS: Final = (
+    *API_PREFIXES,
+    *("/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/par"),
+)
+_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 _known_network = lru_cache(maxsize=4096)(network_of)
 
@@ -133,7 +139,8 @@ class SlowBodies:
         self._clock = clock
         self._turns = _Turns(turns)
         self._waits = _Waits()
-        self._let_in: dict[str, datetime] = {}
+        #: By SHA-256 of the Authorization header: when it was let in last.
+        self._let_in: dict[bytes, datetime] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request; 503 where too many bodies of its network are waited for."""
@@ -141,8 +148,9 @@ class SlowBodies:
         if length in {"", "0"} and not chunked:
             with self._turns:
                 return self._inner(environ, start_response)
-        named = environ.get("HTTP_AUTHORIZATION")
-        if named is not None and environ["PATH_INFO"].startswith(_FOR_APPLICATIONS):
+        header = environ.get("HTTP_AUTHORIZATION")
+        if header is not None and _asks_who_calls(environ):
+            named = sha256(header.encode()).digest()
             let_in = self._let_in.get(named)
             if let_in is not None and self._clock() - let_in < TRUSTED_FOR:
                 with self._turns:
@@ -166,7 +174,7 @@ class SlowBodies:
         with self._turns:
             return self._inner(environ, start_response)
 
-    def _noting(self, named: str, start_response: StartResponse) -> StartResponse:
+    def _noting(self, named: bytes, start_response: StartResponse) -> StartResponse:
         """Return a `start_response` that trusts whom an answer let in."""
 
         def note(status: str, *rest: Any) -> Callable[[bytes], object]:  # noqa: ANN401 - as it is given
@@ -177,6 +185,11 @@ class SlowBodies:
             return start_response(status, *rest)
 
         return note
+
+
+def _asks_who_calls(environ: WSGIEnvironment) -> bool:
+    path: str = environ["PATH_INFO"]
+    return environ["REQUEST_METHOD"] in _METHODS and path.startswith(_ASKING_WHO_CALLS)
 
 
 def _is_short(length: str) -> bool:

@@ -12,11 +12,6 @@ def guard_cell(text: str) -> str:
     """A cell that no spreadsheet runs: an apostrophe stands before what would be a formula.
 
     It also stands before a text that begins with one, so that exactly one can always be taken
-    away again (`unguard_cell`).
+    away again.
     """
     return _GUARD + text if text.startswith((*_FORMULA_STARTS, _GUARD)) else text
-
-
-def unguard_cell(text: str) -> str:
-    """The text that `guard_cell` wrote."""
-    return text.removeprefix(_GUARD)

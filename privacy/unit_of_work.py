@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from sqlalchemy.orm import Session
 
 from privacy.actor import Actor
+from privacy.changes import Changes, UnauditedChange, UntouchedChange, changes_of
 from privacy.clock import Clock
-from privacy.database import Changes, Database, Door, UnauditedChange, UntouchedChange
+from privacy.database import Database, Door, connection_of
 from privacy.events import Event, Json
 from privacy.faults import Faults, NoFaults
 from privacy.group_commit import GroupCommit
@@ -144,7 +145,7 @@ class UnitOfWork:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what happens inside, and only that, where it raises."""
-        changes = Database.changes(self.session)
+        changes = changes_of(connection_of(self.session))
         before = changes.copy()
         said = self._recorded, set(self._concerned), self._touched.copy()
         try:
@@ -165,7 +166,7 @@ class UnitOfWork:
         """
         if isinstance(self.door, Session):
             self.door.flush()
-        changes = Database.changes(self.door)
+        changes = changes_of(connection_of(self.door))
         if changes.audited and not self._recorded:  # no history, no commit
             self.door.rollback()
             raise UnauditedChange(", ".join(sorted(changes.audited)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from privacy.database import OPERATIONAL, Base
+from privacy.tables import OPERATIONAL, Base
 
 
 class SharedFactsRow(Base):

@@ -31,12 +31,12 @@ class _Known:
 
     Attributes:
         expires_at: aware UTC, half-open; of the token.
-        stamp: of `CALLERS`, when it was read.
+        stamp: of `CALLERS`, when it was read; None: nobody can tell whether it still counts.
     """
 
     actor: Actor
     expires_at: datetime
-    stamp: int
+    stamp: int | None
 
 
 class Callers:
@@ -77,6 +77,14 @@ class Callers:
         bearer = _BEARER.fullmatch(authorization)
         return self._read(authorization, bearer[1], now) if bearer else None
 
+    def known(self, authorization: str, now: datetime) -> Actor | None:
+        """Return who called with it when it was looked at last; else as to call this.
+
+        For what grants nothing yet: whether a body is waited for, after which it is looked at.
+        """
+        known = self._known.get(authorization)
+        return known.actor if known and now < known.expires_at else self(authorization, now)
+
     def _read(self, authorization: str, secret: str, now: datetime) -> Actor | None:
         moment = self._versions.moment() if self._versions else 0  # before the snapshot
         try:
@@ -85,14 +93,14 @@ class Callers:
             return None
         token = tokens.living(rows[0], now) if rows else None
         if token is None or not token.is_for_us:
+            self._known.pop(authorization, None)
             return None
         actor = actor_of(token, None, self._register)
         stamp = self._versions.settled_since(moment, CALLERS) if self._versions else None
-        if stamp is not None:
-            with self._lock:
-                if len(self._known) >= MOST_REMEMBERED:
-                    self._known.clear()
-                self._known[authorization] = _Known(actor, token.expires_at, stamp)
+        with self._lock:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            self._known[authorization] = _Known(actor, token.expires_at, stamp)
         return actor
 
 

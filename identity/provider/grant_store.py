@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from identity.provider.model import REFRESH_IDLE
 from identity.provider.refresh_store import FamilyRow
 from identity.provider.store import ClientRow
-from privacy.database import Base, UtcDateTime
+from privacy.tables import Base, UtcDateTime
 
 
 class GrantRow(Base):

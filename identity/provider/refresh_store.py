@@ -11,7 +11,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from privacy.database import Base, UtcDateTime
+from privacy.tables import Base, UtcDateTime
 
 
 class FamilyRow(Base):

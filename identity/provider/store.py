@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from identity.provider.model import Client, TokenFormat
-from privacy.database import ADMITS, Base, UtcDateTime
 from privacy.pseudonyms.store import value_of
+from privacy.tables import ADMITS, Base, UtcDateTime
 
 
 class ClientRow(Base):

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from privacy.bulk import Insert
-from privacy.database import OPERATIONAL, Base, Door, UtcDateTime
+from privacy.database import Door
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
 class Entry(Base):

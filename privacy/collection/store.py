@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.vocabulary import Attribute
 from privacy.collection.model import AskedField, AttributeRequest, FieldAnswer
-from privacy.database import OPERATIONAL, Base, UtcDateTime
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
 class RequestRow(Base):

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from policies.vocabulary import ConsentAction
 from privacy.consent.store import EventRow
-from privacy.database import OPERATIONAL, Base, UtcDateTime
 from privacy.decisions.access_request_model import AccessRequest
 from privacy.subjects.store import all_ids
+from privacy.tables import OPERATIONAL, Base, UtcDateTime
 
 
 class AccessRequestRow(Base):

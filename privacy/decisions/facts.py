@@ -10,11 +10,11 @@ not there. Where the table is full it forgets everything.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import threading
 from array import array
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from struct import Struct
 from typing import Final
 
@@ -42,6 +42,9 @@ _CELL: Final = Struct("<Q16s")
 _FORM: Final = Struct("<Q16x")
 #: The first 64 bits of a key.
 _HASH: Final = Struct("<Q8x")
+_HASH_OF, _PERSON_AT, _CELL_AT = _HASH.unpack, _PERSON.unpack_from, _CELL.unpack_from
+_STANDING_AT, _FORM_AT = _STANDING.unpack_from, _FORM.unpack_from
+_PERSON_SIZE, _CELL_SIZE = _PERSON.size, _CELL.size
 _NOBODY: Final = -1
 #: The last character of one in 64 pseudonyms.
 _ENDS_A_RUN: Final = "A"
@@ -61,7 +64,7 @@ def key_of(domain: str, pseudonym: str) -> bytes:
         domain: its name. The null character behind it lets no two pairs run together.
         pseudonym: as it was asked about.
     """
-    return hashlib.sha256(f"{domain}\0{pseudonym}".encode()).digest()[:_KEY_BYTES]
+    return sha256(f"{domain}\0{pseudonym}".encode()).digest()[:_KEY_BYTES]
 
 
 class FactTable:
@@ -114,12 +117,32 @@ class FactTable:
             return None if self._has_turned(now) else self._entry(key, purpose, now)
 
     def find_many(self, domain: str, wanted: Sequence[Pair], now: int) -> list[Entry | None]:
-        """As `find`, for each (pseudonym, purpose) in its order."""
+        """As `find`, for each (pseudonym, purpose) in its order.
+
+        It is `find` written out: of a batch most time would go into calling its parts.
+        """
+        found: list[Entry | None] = []
+        prefix, begun, columns = f"{domain}\0", self.versions.begun, self._columns
         with self._lock:
             if self._has_turned(now):
                 return [None] * len(wanted)
-            entry = self._entry
-            return [entry(key_of(domain, whom), purpose, now) for whom, purpose in wanted]
+            mask, index, people = self._mask, self._index, self._people
+            for pseudonym, purpose in wanted:
+                key = sha256((prefix + pseudonym).encode()).digest()[:_KEY_BYTES]
+                slot, entry = _HASH_OF(key)[0] & mask, None
+                while person := index[slot]:
+                    person -= 1
+                    kept, stamp, bucket = _PERSON_AT(people, person * _PERSON_SIZE)
+                    if kept == key:
+                        if begun[bucket] == stamp:
+                            cell, event = _CELL_AT(columns[purpose], person * _CELL_SIZE)
+                            until = cell & NEVER
+                            if now < until:
+                                entry = cell >> 52, until, event
+                        break
+                    slot = (slot + 1) & mask
+                found.append(entry)
+        return found
 
     def kept(self, domain: str, pseudonym: str) -> list[str]:
         """Return of which purposes anything was remembered of a person, whether or not it holds."""
@@ -157,8 +180,8 @@ class FactTable:
             rows, cells = self._people, self._columns[purpose]
             for place in self._places(domain, people):
                 if place != _NOBODY:
-                    stamp, bucket = _STANDING.unpack_from(rows, place * _PERSON.size)
-                    cell = _FORM.unpack_from(cells, place * _CELL.size)[0]
+                    stamp, bucket = _STANDING_AT(rows, place * _PERSON_SIZE)
+                    cell = _FORM_AT(cells, place * _CELL_SIZE)[0]
                     if begun[bucket] == stamp and now < cell & NEVER:
                         forms.append(cell >> 52)
                         continue

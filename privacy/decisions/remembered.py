@@ -57,9 +57,9 @@ class Remembered:
 
         It counts nothing: where another cannot be read, nobody is answered.
         """
-        evidence = self._evidence(instant)
+        evidence, told = self._evidence(instant), self._told
         return [
-            entry and self._told(entry, instant, evidence)
+            entry and told(entry, instant, evidence)
             for entry in self._table.find_many(domain, wanted, instant)
         ]
 

@@ -29,6 +29,7 @@ from privacy.actor import Actor
 from privacy.consent.event_store import fact_of
 from privacy.consent.model import StateUnreadable
 from privacy.consent.sightings import CHUNK
+from privacy.decisions.instants import micros
 from privacy.decisions.model import PeoplePage, Question
 from privacy.decisions.reader import UNSEEN, Reader
 from privacy.decisions.search_memory import RememberedPeople
@@ -146,7 +147,7 @@ class PeopleSearch:
         if len(found) > limit:
             found, ended = dict(islice(found.items(), limit)), False
             after = next(reversed(found))
-        self._uses.count_many(actor.domain, now, ((name, rule.id, True) for name in found))
+        self._uses.count_alike(actor.domain, micros(now), found, rule.id, permit=True)
         return PeoplePage(found, None if ended else after)
 
     def _recalled(

@@ -6,8 +6,7 @@ ordinary way through `search_api.py`. Both end in `search_page.PeoplePages`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Iterable
 from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, Response
 
 from policies.vocabulary import Scope
-from privacy.actor import Actor
+from privacy.actor import Actor, Callers
 from privacy.clock import Clock
 from privacy.decisions import parsing
 from privacy.decisions.api import REQUEST_ID, is_request_id
@@ -28,15 +27,12 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 4096
 
-#: Tells from an Authorization header and the present instant who calls; None: nobody, or unusual.
-Caller = Callable[[str, datetime], Actor | None]
-
 
 class SearchShortcut:
     """A WSGI application that answers searches for people and leaves the rest."""
 
     def __init__(
-        self, app: Flask, inner: WSGIApplication, clock: Clock, caller: Caller, pages: PeoplePages
+        self, app: Flask, inner: WSGIApplication, clock: Clock, callers: Callers, pages: PeoplePages
     ) -> None:
         """Wire it.
 
@@ -44,13 +40,13 @@ class SearchShortcut:
             app: whose answers it gives.
             inner: the ordinary way.
             clock: the present instant.
-            caller: who calls.
+            callers: who calls.
             pages: the answers.
         """
         self._app = app
         self._inner = inner
         self._clock = clock
-        self._caller = caller
+        self._callers = callers
         self._pages = pages
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -71,23 +67,19 @@ class SearchShortcut:
 
     def _page(self, environ: WSGIEnvironment) -> str | None:
         authorization = environ.get("HTTP_AUTHORIZATION", "")
-        if self._actor(authorization, self._clock()) is None:
+        if _asks(self._callers.known(authorization, self._clock())) is None:
             return None  # a stranger's body may never come
         body = _body_of(environ)
         if body is None:
             return None
         now = self._clock()  # after the question arrived
-        actor = self._actor(authorization, now)
+        actor = _asks(self._callers(authorization, now))
         if actor is None:
             return None
         try:
             return self._pages.page(actor, parsing.resource_search(parsing.read_json(body)), now)
         except (parsing.MalformedEvaluation, *DRIVER_ERRORS):
             return None
-
-    def _actor(self, authorization: str, now: datetime) -> Actor | None:
-        actor = self._caller(authorization, now)
-        return actor if actor and Scope.DECISIONS_EVALUATE in actor.scopes else None
 
     @cached_property
     def _headers(self) -> list[tuple[str, str]]:
@@ -99,6 +91,11 @@ class SearchShortcut:
             response = self._app.process_response(Response(mimetype="application/json"))
         own = {"Content-Length", "Vary"}
         return [(name, value) for name, value in response.headers if name not in own]
+
+
+def _asks(actor: Actor | None) -> Actor | None:
+    """Return the actor, if it may ask for decisions."""
+    return actor if actor and Scope.DECISIONS_EVALUATE in actor.scopes else None
 
 
 def _body_of(environ: WSGIEnvironment) -> bytes | None:
@@ -116,13 +113,13 @@ def _body_of(environ: WSGIEnvironment) -> bytes | None:
     return body if len(body) == int(length) else None
 
 
-def put_before(app: Flask, *, clock: Clock, caller: Caller, pages: PeoplePages) -> None:
+def put_before(app: Flask, *, clock: Clock, callers: Callers, pages: PeoplePages) -> None:
     """Let `app` answer searches for people so; call it before anything else wraps the app.
 
     Args:
         app: the application.
         clock: the present instant.
-        caller: who calls.
+        callers: who calls.
         pages: the answers.
     """
-    app.wsgi_app = SearchShortcut(app, app.wsgi_app, clock, caller, pages)  # type: ignore[method-assign]  # Flask's documented way
+    app.wsgi_app = SearchShortcut(app, app.wsgi_app, clock, callers, pages)  # type: ignore[method-assign]  # Flask's documented way

@@ -25,9 +25,9 @@ from privacy.consent.suppression_store import (
     excluded,
     suppressed_since,
 )
-from privacy.database import UtcDateTime
 from privacy.pseudonyms.store import DomainRow, PseudonymRow
 from privacy.subjects.store import IdentifierRow, SubjectRow, is_notable
+from privacy.tables import UtcDateTime
 
 Statement = sa.Select[*tuple[Any, ...]]
 

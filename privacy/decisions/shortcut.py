@@ -7,6 +7,7 @@ through `api.py`. Both ways end in `Decisions.conclude`, and a test walks all of
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ import msgspec
 from flask import Flask, Response
 
 from policies.vocabulary import Scope
-from privacy.actor import Actor
+from privacy.actor import Actor, Callers
 from privacy.clock import Clock
 from privacy.decisions.api import BATCH_BYTES, EVALUATION, EVALUATIONS, REQUEST_ID, is_request_id
 from privacy.decisions.encoding import Forms
@@ -29,7 +30,7 @@ from privacy.decisions.model import APPLICATION, PERSON, Answer
 from privacy.decisions.parsing import LONGEST_NAME, MOST_EVALUATIONS
 from privacy.decisions.preload import Preload
 from privacy.decisions.reader import Reader
-from privacy.decisions.remembered import Count, Remembered
+from privacy.decisions.remembered import Remembered
 from privacy.decisions.rendering import context_of
 from privacy.decisions.search import PeopleSearch
 from privacy.decisions.search_memory import RememberedPeople
@@ -49,8 +50,6 @@ MOST_LENGTHS: Final = 4096
 #: So many people are remembered at most; docs/performance.md says what they cost.
 MOST_PEOPLE: Final = 2**20
 
-#: Tells from an Authorization header and the present instant who calls; None: nobody, or unusual.
-Caller = Callable[[str, datetime], Actor | None]
 #: The ordinary way's own JSON of an answer that is given at an instant.
 Render = Callable[[Answer, datetime], bytes]
 
@@ -58,28 +57,28 @@ Render = Callable[[Answer, datetime], bytes]
 _Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 
 
-class _Entity(msgspec.Struct, forbid_unknown_fields=True):
+class _Entity(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     type: _Name
     id: _Name
 
 
-class _Action(msgspec.Struct, forbid_unknown_fields=True):
+class _Action(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     name: _Name
 
 
-class _One(msgspec.Struct, forbid_unknown_fields=True):
+class _One(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     subject: _Entity
     action: _Action
     resource: _Entity
 
 
-class _Item(msgspec.Struct, forbid_unknown_fields=True):
+class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     subject: _Entity | msgspec.UnsetType = msgspec.UNSET  # null is no entity, and unusual
     action: _Action | msgspec.UnsetType = msgspec.UNSET
     resource: _Entity | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Many(msgspec.Struct, forbid_unknown_fields=True):
+class _Many(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     evaluations: list[_Item]
     subject: _Entity | msgspec.UnsetType = msgspec.UNSET
     action: _Action | msgspec.UnsetType = msgspec.UNSET
@@ -98,20 +97,20 @@ class Ways:
 
     Attributes:
         clock: the present instant.
-        caller: who calls.
+        callers: who calls.
         decisions: the authority.
         reader: reads the database.
         render: writes an answer.
-        count: counts an answer.
+        uses: counts the answers.
         table: what this process remembers; None: it reads each time.
     """
 
     clock: Clock
-    caller: Caller
+    callers: Callers
     decisions: Decisions
     reader: Reader
     render: Render
-    count: Count
+    uses: UseCounter
     table: FactTable | None
 
 
@@ -129,15 +128,15 @@ class EvaluationShortcut:
         self._app = app
         self._inner = inner
         self._ways = ways
-        self._clock, self._caller, self._rules = ways.clock, ways.caller, ways.decisions.rules
+        self._clock, self._callers, self._rules = ways.clock, ways.callers, ways.decisions.rules
         self._forms = Forms(ways.render, MOST_FORMS)
-        self._memory = None
+        self._memory, count = None, ways.uses.count_one
         if ways.table is not None:
             revision = ways.decisions.revision
-            self._memory = Remembered(ways.table, self._forms, revision, ways.count)
+            self._memory = Remembered(ways.table, self._forms, revision, count)
         #: Content-Length by length.
         self._lengths: dict[int, tuple[str, str]] = {}
-        self._fresh = FreshAnswers(ways.reader, ways.decisions, self._forms, ways.count, ways.table)
+        self._fresh = FreshAnswers(ways.reader, ways.decisions, self._forms, count, ways.table)
         #: What searches answer by; None: they read each time.
         self.people = None
         if ways.table is not None:
@@ -212,13 +211,13 @@ class EvaluationShortcut:
     def _is_stranger(self, environ: WSGIEnvironment) -> bool:
         """Tell, before the body is waited for, that the ordinary way will not even read it.
 
-        A body that never comes holds the one thread of a decision worker. Where nothing is
-        remembered nobody is asked: that would be a read more, and other threads go on.
+        A body that never comes holds a thread, and a decision worker has one.
         """
-        return self._memory is not None and self._actor(environ, self._clock()) is None
+        actor = self._callers.known(environ.get("HTTP_AUTHORIZATION", ""), self._clock())
+        return not (actor and Scope.DECISIONS_EVALUATE in actor.scopes)
 
     def _actor(self, environ: WSGIEnvironment, now: datetime) -> Actor | None:
-        actor = self._caller(environ.get("HTTP_AUTHORIZATION", ""), now)
+        actor = self._callers(environ.get("HTTP_AUTHORIZATION", ""), now)
         return actor if actor and Scope.DECISIONS_EVALUATE in actor.scopes else None
 
     def _is_usual(self, actor: Actor, subject: _Entity, action: _Action, resource: _Entity) -> bool:
@@ -238,18 +237,23 @@ class EvaluationShortcut:
             return self._fresh.answers(actor, wanted, now)
         domain, instant = actor.domain, micros(now)
         found = self._memory.many(domain, wanted, instant)
-        unknown = [each for each, told in zip(wanted, found, strict=True) if told is None]
+        unknown = []
+        if None in found:
+            unknown = [each for each, told in zip(wanted, found, strict=True) if told is None]
         read = self._fresh.answers(actor, unknown, now) if unknown else []
         if read is None:
             return None
-        following, count, answers = iter(read), self._ways.count, []
+        following, answers = iter(read), []
+        alike: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
         for (pseudonym, unit), told in zip(wanted, found, strict=True):
             if told is None:
                 answers.append(next(following))
                 continue
             answer, permit = told
-            count(domain, instant, pseudonym, unit, permit)
+            alike[unit, permit].append(pseudonym)
             answers.append(answer)
+        for (unit, permit), people in alike.items():
+            self._ways.uses.count_alike(domain, instant, people, unit, permit)
         return answers
 
     def load(self, actor: Actor, wanted: Sequence[tuple[str, str]]) -> None:
@@ -297,7 +301,7 @@ def ways_of(
     *,
     runtime: Runtime,
     reader: Reader,
-    caller: Caller,
+    callers: Callers,
     decisions: Decisions,
     uses: UseCounter,
     base_url: str,
@@ -310,7 +314,7 @@ def ways_of(
         told = {"context": context, "decision": answer.decision.permit}
         return app.json.dumps(told, separators=(",", ":")).encode()
 
-    return Ways(runtime.clock, caller, decisions, reader, render, uses.count_one, table)
+    return Ways(runtime.clock, callers, decisions, reader, render, uses, table)
 
 
 def put_before(
@@ -318,7 +322,7 @@ def put_before(
     *,
     runtime: Runtime,
     connections: Connections,
-    caller: Caller,
+    callers: Callers,
     decisions: Decisions,
     uses: UseCounter,
     search: PeopleSearch,
@@ -332,7 +336,7 @@ def put_before(
         app: the application.
         runtime: its clock, and the versions that confirm what is remembered.
         connections: to read by.
-        caller: who calls.
+        callers: who calls.
         decisions: the authority.
         uses: counts the answers.
         search: finds people, and remembers what single answers tell of them.
@@ -351,7 +355,7 @@ def put_before(
         app,
         runtime=runtime,
         reader=Reader(connections),
-        caller=caller,
+        callers=callers,
         decisions=decisions,
         uses=uses,
         base_url=base_url,

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from privacy.database import OPERATIONAL, Base
 from privacy.decisions.model import Outcome, Use
 from privacy.pseudonyms.store import DomainRow, PseudonymRow
 from privacy.subjects.store import SubjectRow, all_ids
+from privacy.tables import OPERATIONAL, Base
 
 #: Held in PostgreSQL by who writes counts, and by who erases people, whose counts nobody writes then.
 COUNTS_LOCK: Final = 7_074_364

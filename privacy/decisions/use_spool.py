@@ -16,8 +16,9 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,8 @@ import msgspec
 ENCODED_AT_ONCE: Final = 1_000
 #: Of files, made into one batch: some 100,000 counts, which take 40 MB while they are made so.
 BATCHED_BYTES: Final = 4 << 20
+#: Whoever has not written to its unfinished file for so long was killed meanwhile.
+UNFINISHED_FOR: Final = timedelta(hours=1)
 _COUNTED: Final = ".counted"
 _BATCH: Final = ".batch"
 _NEW: Final = ".new"
@@ -42,6 +45,8 @@ Row = tuple[str, int, int]
 
 _ENCODER: Final = msgspec.json.Encoder()
 _LINES: Final = msgspec.json.Decoder(tuple[Group, dict[str, int]])
+_ROWS: Final = msgspec.json.Decoder(Row)
+_DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class _Head(msgspec.Struct):
@@ -120,10 +125,8 @@ class UseSpool:
             lines = path.read_bytes()
             try:
                 decoded = _LINES.decode_lines(lines)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                # The disk's doing: the others need not wait for it.
-                log.exception("the counts in %s cannot be read", path.name)
-                path.rename(path.with_suffix(_UNREADABLE))
+            except _DECODE_ERRORS as error:
+                _put_aside(path, error)
                 continue
             for group, counts in decoded:
                 counted = together.setdefault(group, {})
@@ -144,27 +147,49 @@ class UseSpool:
         """Return the names of the batches that are not written to the end."""
         return self._names(_BATCH)
 
+    def unfinished(self) -> Sequence[str]:
+        """Return the names of the files that somebody is writing, or was when it was killed."""
+        return self._names(_NEW)
+
+    def sweep(self, now: datetime) -> None:
+        """Delete what nobody is going to finish: it names people, who may be erased by now.
+
+        Args:
+            now: aware; of the clock by which the disk dates files.
+        """
+        latest = (now - UNFINISHED_FOR).timestamp()
+        for name in self.unfinished():
+            path = self._folder / f"{name}{_NEW}"
+            with suppress(FileNotFoundError):  # it was finished just now
+                if path.stat().st_mtime < latest:
+                    path.unlink()
+
     def part(self, name: str, after: int, most: int) -> Part | None:
-        """Return the next rows of a batch; None: there are no more.
+        """Return the next rows of a batch; None: there are no more that can be read.
 
         Args:
             name: of the batch.
             after: the end of the part before; 0: from its first row on.
             most: of rows.
         """
-        with (self._folder / f"{name}{_BATCH}").open("rb") as file:
-            first = file.readline()
-            head = _HEAD.decode(first)
-            self._drop_all(head.sources)  # each time: whoever made it may have died before
-            start = after or len(first)
-            file.seek(start)
-            lines = list(islice(file, most))
-            size = os.fstat(file.fileno()).st_size
-        if not lines:
+        path = self._folder / f"{name}{_BATCH}"
+        try:
+            with path.open("rb") as file:
+                first = file.readline()
+                head = _HEAD.decode(first)
+                self._drop_all(head.sources)  # each time: whoever made it may have died before
+                start = after or len(first)
+                file.seek(start)
+                lines = b"".join(islice(file, most))
+                size = os.fstat(file.fileno()).st_size
+            rows = _ROWS.decode_lines(lines)
+        except _DECODE_ERRORS as error:
+            _put_aside(path, error)
             return None
-        end = start + sum(len(line) for line in lines)
-        groups = _ENCODER.encode(head.groups).decode()
-        return Part(groups, f"[{b','.join(lines).decode()}]", end, end == size)
+        if not rows:
+            return None
+        groups, end = _ENCODER.encode(head.groups), start + len(lines)
+        return Part(groups.decode(), _ENCODER.encode(rows).decode(), end, end == size)
 
     def drop(self, name: str) -> None:
         """Delete a batch that is written; it does not come back, nor does what it was made of."""
@@ -209,6 +234,12 @@ class UseSpool:
     def _drop_all(self, sources: Iterable[str]) -> None:
         for name in sources:
             (self._folder / f"{name}{_COUNTED}").unlink(missing_ok=True)
+
+
+def _put_aside(path: Path, error: Exception) -> None:
+    """Have the others wait no longer for a file that the disk spoiled."""
+    log.error("the counts in %s cannot be read", path.name, exc_info=error)
+    path.rename(path.with_suffix(_UNREADABLE))
 
 
 def _lines(counted: Mapping[Group, Mapping[str, int]]) -> Iterator[bytes]:

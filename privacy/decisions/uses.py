@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from multiprocessing.util import Finalize
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -35,14 +35,17 @@ LONGEST_PAUSE_SECONDS: Final = 30.0
 TAKEN_AT_ONCE: Final = 1_000
 #: Rows in one transaction: some 5 ms on SQLite, for which other writers wait.
 WRITTEN_AT_ONCE: Final = 1_000
-#: In each turn of the worker, two transactions, and one more for so many bytes that wait: under load
-#: it lags behind, and so makes larger batches, rather than taking the processor from the answers.
-LEAST_TRANSACTIONS: Final = 2
+#: In a turn the worker writes for so long, and at most so many transactions.
+TURN: Final = timedelta(seconds=0.1)
 MOST_TRANSACTIONS: Final = 20
-BYTES_A_TRANSACTION: Final = 2 << 20
+#: Then it rests so many times as long as it wrote, once less for so many bytes that wait: under load it
+#: lags behind, and so makes larger batches, rather than taking the processor from the answers.
+MOST_RESTS: Final = 9
+BYTES_A_REST: Final = 32 << 20
 #: How long a day's count is kept: as long as the security trail. Source: GDPR Art. 5(1)(e).
 KEPT_MONTHS: Final = 12
 
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 _PERMIT: Final[str] = Outcome.PERMIT.value
 _DENY: Final[str] = Outcome.DENY.value
 
@@ -82,6 +85,8 @@ class UseCounter:
         self._timer: threading.Timer | None = None
         self._pause = FLUSH_SECONDS
         self._cleared_on: date | None = None
+        #: When the worker wrote last, and until when it rests.
+        self._rests = _EVER, _EVER
         # Not `atexit`: the web server's processes are forks, which end without its handlers.
         Finalize(None, _flush, (weakref.ref(self),), exitpriority=0)
 
@@ -105,6 +110,14 @@ class UseCounter:
         for whom, purpose, permit in answers:
             self.count_one(domain, instant, whom, purpose, permit)
 
+    def count_alike(
+        self, domain: str, instant: int, people: Iterable[str], purpose: str, permit: bool
+    ) -> None:
+        """As `count_one`, the same answer about each of these people."""
+        self._of(domain, instant, purpose, permit).extend(people)
+        if self._timer is None:
+            self._schedule()
+
     def count_one(self, domain: str, instant: int, whom: str, purpose: str, permit: bool) -> None:
         """Count one answer; returns at once.
 
@@ -115,6 +128,12 @@ class UseCounter:
             purpose: asked about.
             permit: whether it was permitted.
         """
+        self._of(domain, instant, purpose, permit).append(whom)
+        if self._timer is None:
+            self._schedule()
+
+    def _of(self, domain: str, instant: int, purpose: str, permit: bool) -> deque[str]:
+        """Return whom such an answer has been counted about since the last file."""
         day, begins, ends = self._day
         if not begins <= instant < ends:
             day = self._turn_day(instant)
@@ -123,9 +142,7 @@ class UseCounter:
         if counted is None:
             with self._lock:
                 counted = self._counted.setdefault(group, deque())
-        counted.append(whom)
-        if self._timer is None:
-            self._schedule()
+        return counted
 
     def flush(self) -> None:
         """Put what was counted so far into a file. What cannot be put is kept and tried again."""
@@ -153,18 +170,27 @@ class UseCounter:
             0: the worker pauses before the next.
         """
         self._clear_old()
-        if self._spool.batches() or self._spool.waiting():
+        began, until = self._rests
+        if began <= self._runtime.clock() < until:  # unless the clock was put back
+            return 0
+        if self._spool.batches() or self._spool.waiting() or self._spool.unfinished():
             with self._spool.taken() as taken:
                 if taken:
+                    self._spool.sweep(self._runtime.clock())
                     self._write_some()
         return 0
 
     def _write_some(self) -> None:
-        most = LEAST_TRANSACTIONS + self._spool.waiting_bytes() // BYTES_A_TRANSACTION
-        for _ in range(min(most, MOST_TRANSACTIONS)):
+        began = ended = self._runtime.clock()
+        for _ in range(MOST_TRANSACTIONS):
             name = next(iter(self._spool.batches()), None) or self._make_batch()
             if name is None or not self._write_part(name):
                 return
+            ended = self._runtime.clock()
+            if ended - began >= TURN:
+                break
+        rests = max(1, MOST_RESTS - self._spool.waiting_bytes() // BYTES_A_REST)
+        self._rests = ended, ended + (ended - began) * rests
 
     def _make_batch(self) -> str | None:
         """Make a batch of files that wait; None: there are none."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
 
+from policies.decision import PurposeRule
+from policies.vocabulary import ConsentAction
 from privacy.consent.double_opt_in import Asked, DoubleOptIn
-from privacy.consent.model import IN_FORCE, State
+from privacy.consent.model import State, Status, purpose_rule, status_of
 from privacy.consent.portal_waiting import PAGE as PAGE_TO_CONFIRM
 from privacy.consent.service import Consents
 from privacy.consent.waiting_model import Waiting
@@ -38,22 +39,26 @@ class OpenQuestions:
             subject_id: the person.
             now: aware.
         """
-        states = self.consents.current(session, subject_id)
+        register, states = self.consents.register, self.consents.current(session, subject_id)
+
+        def is_settled(unit: str, since: datetime) -> bool:
+            return _is_settled(states.get(unit), purpose_rule(register, unit), since, now)
+
         asked = [
             Waiting(
                 who=name,
-                title=title_of(self.consents.register, each.unit),
+                title=title_of(register, each.unit),
                 since=each.asked_at,
                 until=each.expires_at,
                 answer_url=f"{PAGE}/{each.request_id}",
             )
             for each, name in self.requests.open_to(session, subject_id, now)
-            if not _has_spoken(states, each.unit, each.asked_at)
+            if not is_settled(each.unit, each.asked_at)
         ]
         typed = [
             self._to_confirm(session, each)
             for each in self.double_opt_in.waiting_for(session, subject_id, now)
-            if not _has_spoken(states, each.purpose.id, each.request.at)
+            if not is_settled(each.purpose.id, each.request.at)
         ]
         return sorted([*asked, *typed], key=lambda each: each.until)
 
@@ -66,13 +71,24 @@ class OpenQuestions:
             since=asked.request.at,
             until=asked.until,
             answer_url=f"{PAGE_TO_CONFIRM}/{asked.request.event_id}",
+            is_typed=True,
             by_letter=asked.by_letter,
         )
 
 
-def _has_spoken(states: Mapping[str, State], unit: str, since: datetime) -> bool:
-    """Whether the person has said something of a unit since, or what is asked for holds already."""
-    state = states.get(unit)
-    if state is None or state.consent is None:
+def _is_settled(
+    state: State | None, rule: PurposeRule | None, since: datetime, now: datetime
+) -> bool:
+    """Whether the person has said something of a unit since, or what is asked for holds already.
+
+    A consent to other words, past its term, not express where it must be, or a minor's own holds
+    nothing; and where the clock ended one meanwhile, nobody has spoken.
+    """
+    said = state.consent if state else None
+    if said is None:
         return False
-    return state.consent.at >= since or state.consent.action in IN_FORCE
+    if said.at >= since and said.action is not ConsentAction.EXPIRED:
+        return True
+    if rule is None or (rule.explicit and not said.explicit):
+        return False
+    return status_of(said, rule, now) is Status.GIVEN

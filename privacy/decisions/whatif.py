@@ -23,8 +23,8 @@ from policies.register.model import Register
 from policies.vocabulary import ConsentAction, DecisionReason, LegalBasis, SaidBy
 from privacy.consent.model import purpose_rule
 from privacy.consent.store import StateRow, sighting_by
-from privacy.database import UtcDateTime
 from privacy.subjects.store import SubjectRow
+from privacy.tables import UtcDateTime
 
 _SUBJECT = cast("sa.Table", SubjectRow.__table__)
 _STATE = cast("sa.Table", StateRow.__table__)

@@ -127,11 +127,6 @@ class Pseudonyms:
         return mac.hex(event_id.encode())[:32]
 
     @staticmethod
-    def known_to(session: Session, subject_id: str) -> list[str]:
-        """Return the names of the domains that know this person, each once."""
-        return sorted({name for name, _value, _at in store.of_subject(session, subject_id)})
-
-    @staticmethod
     def forget(uow: UnitOfWork, subject_id: str) -> None:
         """Delete the person's pseudonyms everywhere; part of a recorded erasure."""
         store.delete_of(uow.session, subject_id)

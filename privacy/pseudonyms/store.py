@@ -10,9 +10,9 @@ from typing import Final, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from privacy.database import DECIDES, Base, UtcDateTime
 from privacy.pseudonyms.model import Alias
 from privacy.subjects.store import SubjectRow, all_ids
+from privacy.tables import DECIDES, Base, UtcDateTime
 
 
 class DomainRow(Base):

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from privacy.actor import SYSTEM
 from privacy.audit.store import Entry
 from privacy.bulk import Insert, at_once
+from privacy.changes import ReadOnlyDoor, UnauditedChange
 from privacy.consent.store import ObjectionRow
-from privacy.database import ReadOnlyDoor, UnauditedChange
 from tests.support.cast import introduce
 from tests.support.world import World
 

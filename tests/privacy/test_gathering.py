@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from privacy.actor import SYSTEM
 from privacy.bulk import Insert
-from privacy.database import NestedWriter, UnauditedChange
+from privacy.changes import UnauditedChange
 from privacy.gathering import Gathering
+from privacy.sqlite_turn import NestedWriter
 from privacy.subjects.store import SubjectRow
 from privacy.unit_of_work import UnitOfWork
 from tests.privacy.test_unit_of_work import SomethingHappened

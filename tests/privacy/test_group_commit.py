@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from privacy.actor import SYSTEM
-from privacy.database import NestedWriter, TransactionLost, UnauditedChange
+from privacy.changes import UnauditedChange
+from privacy.database import TransactionLost
 from privacy.outbox import OutboxRow
+from privacy.sqlite_turn import NestedWriter
 from privacy.subjects.store import SubjectRow
 from privacy.unit_of_work import UnitOfWork
 from tests.privacy.test_unit_of_work import SomethingHappened
@@ -208,7 +210,7 @@ def test_a_process_forked_while_one_writes_keeps_nobody_out(world: World) -> Non
             os.read(waits, 1)
             os._exit(0)
     try:
-        with turnstile.open("rb") as file:
+        with turnstile.path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(ends)

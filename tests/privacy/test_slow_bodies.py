@@ -5,6 +5,7 @@ import io
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from socket import create_connection, socket
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,21 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 import serving
 from app import read_settings
-from privacy.slow_bodies import MOST_OF_ONE, READ_FIRST_BYTES, TRUSTED_FOR, SlowBodies
+from policies.vocabulary import Scope
+from privacy.slow_bodies import (
+    MOST_OF_ONE,
+    MOST_WAITED_FOR,
+    READ_FIRST_BYTES,
+    TRUSTED_FOR,
+    SlowBodies,
+    _Waits,
+)
 from tests.support.deployment import Deployment
 from tests.support.processes import program, wait_until
-from tests.support.world import FixedClock
+from tests.support.world import FixedClock, World
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 TURNS = 2
 HEADERS = (
@@ -116,10 +125,12 @@ def post(
     length: int | None,
     address: str = "192.0.2.1",
     path: str = "/login",
+    method: str = "POST",
     **headers: str,
 ) -> str:
     """Send a body, chunked where no length is told; the status."""
-    environ = EnvironBuilder(method="POST", path=path).get_environ() | headers
+    environ = EnvironBuilder(path=path).get_environ() | headers
+    environ["REQUEST_METHOD"] = method
     environ |= {"wsgi.input": sent, "REMOTE_ADDR": address, "CONTENT_LENGTH": ""}
     if length is None:
         environ["HTTP_TRANSFER_ENCODING"] = "chunked"
@@ -134,14 +145,49 @@ def test_who_waits_for_a_body_holds_no_turn(length: int | None) -> None:
     app, come, sent = SlowBodies(read_all, 1, FixedClock()), threading.Event(), b"x" * (length or 9)
     told: list[str] = []
     body = Never(come, sent)
-    waiting = threading.Thread(target=lambda: told.append(post(app, body, length)))
+    waiting = threading.Thread(target=lambda: told.append(post(app, body, length)), daemon=True)
     waiting.start()
     assert body.begun.wait(10)
-    assert post(app, io.BytesIO(b"hello"), 5) == "200 5"
-    assert post(app, io.BytesIO(b"hello"), None) == "200 5"
+
+    def promptly() -> None:
+        told.extend(post(app, io.BytesIO(b"hello"), each) for each in (5, None))
+
+    others = threading.Thread(target=promptly, daemon=True)
+    others.start()
+    others.join(10)
+    assert told == ["200 5", "200 5"]
     come.set()
     waiting.join(10)
-    assert told == [f"200 {len(sent)}"]
+    assert told[2:] == [f"200 {len(sent)}"]
+    assert app._turns._free.qsize() == 1  # nobody gave back more than they took
+
+
+@pytest.mark.parametrize(
+    ("length", "is_read_first"),
+    [
+        ("4", True),
+        (f"{READ_FIRST_BYTES}", True),
+        (f"{READ_FIRST_BYTES + 1}", False),
+        ("-1", False),
+        ("²", False),
+    ],
+)
+def test_only_a_short_body_is_read_whole_before_its_turn(length: str, is_read_first: bool) -> None:
+    told: list[bool] = []
+
+    def answering(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        told.append(type(environ["wsgi.input"]) is io.BytesIO)
+        start_response("200 OK", [])
+        return []
+
+    class Sent(io.BytesIO):
+        """What the server has of the body."""
+
+    environ = EnvironBuilder(method="POST", path="/login").get_environ()
+    environ |= {"CONTENT_LENGTH": length, "wsgi.input": Sent(b"x" * (READ_FIRST_BYTES + 1))}
+    _body, status, _headers = run_wsgi_app(SlowBodies(answering, 1, FixedClock()), environ)
+    assert status.startswith("200 ")
+    assert told == [is_read_first]
 
 
 def test_one_network_fills_its_own_places_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +211,35 @@ def test_one_network_fills_its_own_places_alone(monkeypatch: pytest.MonkeyPatch)
     assert post(app, io.BytesIO(b"1234"), 4, "2001:db8::ffff") == "200 4"
 
 
+def test_all_networks_together_have_so_many_places_and_whoever_hopes_gets_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("privacy.slow_bodies.PATIENCE_SECONDS", 0.05)
+    waits, networks = _Waits(), range(MOST_WAITED_FOR // MOST_OF_ONE)
+    for network in networks:
+        assert [waits.begin(f"{network}") for _ in range(MOST_OF_ONE)] == [True] * MOST_OF_ONE
+    assert not waits.begin("another")
+    monkeypatch.setattr("privacy.slow_bodies.PATIENCE_SECONDS", 60)
+    told: list[bool] = []
+    hoping = threading.Thread(target=lambda: told.append(waits.begin("another")), daemon=True)
+    hoping.start()
+    wait_until(lambda: waits._hoping == 1, "it waits for a place")
+    waits.end("0")
+    hoping.join(10)
+    assert told == [True]
+
+
+def test_who_is_trusted_is_forgotten_before_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("privacy.slow_bodies.MOST_TRUSTED", 2)
+    app = SlowBodies(read_all, 1, FixedClock())
+    for number in range(5):
+        token = f"Bearer {number}"
+        post(app, io.BytesIO(b"1234"), 4, path="/v1/consents", HTTP_AUTHORIZATION=token)
+    assert list(app._let_in) == [sha256(b"Bearer 4").digest()]
+
+
 def test_half_a_body_of_whoever_is_gone_is_not_acted_upon() -> None:
     def never(_environ: "WSGIEnvironment", _start: "StartResponse") -> Iterable[bytes]:
         raise AssertionError("it was acted upon")
@@ -173,17 +248,22 @@ def test_half_a_body_of_whoever_is_gone_is_not_acted_upon() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "path", "is_trusted"),
+    ("status", "method", "path", "is_trusted"),
     [
-        ("200 OK", "/v1/consents", True),
-        ("201 Created", "/oauth/token", True),
-        ("401 Unauthorized", "/v1/consents", False),
-        ("404 Not Found", "/v1/nothing", False),
-        ("200 OK", "/login", False),
+        ("200 OK", "POST", "/v1/consents", True),
+        ("204 No Content", "DELETE", "/v1/somebody", True),
+        ("201 Created", "POST", "/oauth/token", True),
+        ("401 Unauthorized", "POST", "/v1/consents", False),
+        ("404 Not Found", "POST", "/v1/nothing", False),
+        ("200 OK", "POST", "/login", False),
+        ("200 OK", "GET", "/v1/audit/key", False),
+        ("200 OK", "get", "/v1/audit/key", False),  # as GET to Flask
+        ("200 OK", "OPTIONS", "/v1/consents", False),
+        ("200 OK", "POST", "/oauth/userinfo", False),  # the token may be in the body
     ],
 )
 def test_who_was_let_in_lately_takes_a_turn_before_anything_is_read(
-    status: str, path: str, is_trusted: bool
+    status: str, method: str, path: str, is_trusted: bool
 ) -> None:
     clock, taken = FixedClock(), [False]
 
@@ -197,11 +277,35 @@ def test_who_was_let_in_lately_takes_a_turn_before_anything_is_read(
 
     app = SlowBodies(answering, 1, clock)
 
-    def is_trusted_now(token: str = "Bearer a") -> bool:
-        post(app, Sent(b"1234"), 4, path=path, HTTP_AUTHORIZATION=token)
+    def is_trusted_now(
+        token: str = "Bearer a", path: str = "/v1/consents", method: str = "POST"
+    ) -> bool:
+        post(app, Sent(b"1234"), 4, path=path, method=method, HTTP_AUTHORIZATION=token)
         return taken[0]
 
-    assert [is_trusted_now(), is_trusted_now()] == [False, is_trusted]
+    assert [is_trusted_now(path=path, method=method), is_trusted_now()] == [False, is_trusted]
+    assert not is_trusted_now(path="/login")
     assert not is_trusted_now("Bearer b")
     clock.now += TRUSTED_FOR
     assert not is_trusted_now()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_no_header_is_trusted_for_an_answer_that_anybody_gets(world: World) -> None:
+    def is_trusted(inner: "WSGIApplication", path: str, method: str) -> bool:
+        app = SlowBodies(inner, 1, world.clock)
+        post(app, io.BytesIO(b"x"), 1, path=path, method=method, HTTP_AUTHORIZATION="junk")
+        return bool(app._let_in)
+
+    public = [
+        (rule.rule, method)
+        for rule in world.app.url_map.iter_rules()
+        if getattr(world.app.view_functions[rule.endpoint], "required_scope", None) is Scope.PUBLIC
+        for method in rule.methods or ()
+    ]
+    assert ("/v1/audit/key", "GET") in public
+    prove_the_client = [each for each in public if is_trusted(read_all, *each)]
+    assert sorted(prove_the_client) == [
+        (f"/oauth/{name}", "POST") for name in ("introspect", "par", "revoke", "token")
+    ]
+    assert not any(is_trusted(world.app.wsgi_app, *each) for each in prove_the_client)

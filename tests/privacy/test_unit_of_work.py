@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from policies.vocabulary import EventTag, RetentionClass
 from privacy.actor import SYSTEM
 from privacy.audit import store as audit_store
-from privacy.database import ReadOnlyDoor, UnauditedChange
+from privacy.changes import ReadOnlyDoor, UnauditedChange
 from privacy.events import Event
 from privacy.outbox import OutboxRow
 from privacy.subjects import store

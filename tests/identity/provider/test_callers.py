@@ -11,8 +11,8 @@ from identity.provider.callers import Callers
 from identity.provider.client_settings import ClientSettings
 from identity.provider.model import Client
 from privacy.actor import SYSTEM
-from privacy.database import orm
 from privacy.prepared import Connections
+from privacy.tables import orm
 from tests.support.tampering import behind_our_back
 from tests.support.world import World
 

@@ -332,7 +332,7 @@ def test_every_command_of_clients_and_keys_stands_in_the_operations_page() -> No
             *("add", "list", "show", "change", "rotate-secret", "secrets", "retire-secret"),
             *("disable", "enable", "logouts"),
         },
-        "keys": {"list", "rotate"},
+        "keys": {"list", "rotate", "epoch"},
     }
     for name, commands in wanted.items():
         found = main.commands[name]

@@ -245,6 +245,6 @@ def test_no_secret_rests_in_the_database_or_reaches_a_log(
 
 
 def _tables(world: World) -> list[str]:
-    from privacy.database import Base  # noqa: PLC0415 - its tables are known once the app is made
+    from privacy.tables import Base  # noqa: PLC0415 - its tables are known once the app is made
 
     return [table.name for table in Base.metadata.sorted_tables if "oauth" in table.name]

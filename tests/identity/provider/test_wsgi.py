@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from identity.accounts.store import AttemptRow
 from identity.provider.model import CLIENT_TOKEN_LIFETIME, PERSON_TOKEN_LIFETIME
 from privacy.actor import SYSTEM
-from privacy.database import ReadOnlyDoor
+from privacy.changes import ReadOnlyDoor
 from tests.identity.provider.relying_party import RelyingParty, basic, register
 from tests.support.world import World
 

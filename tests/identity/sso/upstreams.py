@@ -19,11 +19,13 @@ from privacy.actor import ANONYMOUS, Actor
 from privacy.audit.leaf import parse_leaf
 from privacy.audit.log import AuditLog
 from privacy.audit.store import Payload, entries, payloads_of
-from privacy.database import Base, Database, prepare_engine
+from privacy.database import Database
+from privacy.engine import prepare_engine
 from privacy.events import DEPLOYMENT
 from privacy.keys.keyring import Keyring, RootKey
 from privacy.keys.sealing import Sealer
 from privacy.outbound import Outbound
+from privacy.tables import Base
 from privacy.unit_of_work import Runtime
 from tests.support.hostile_provider import HostileProvider
 from tests.support.world import CountedIds, FixedClock, World

@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 from policies.decision import Obligation
 from policies.vocabulary import ConsentAction, ConsentChannel, SaidBy
 from privacy.actor import SYSTEM
-from privacy.database import UtcDateTime
 from privacy.decisions.encoding import Forms
 from privacy.decisions.facts import MOST_FORMS, FactTable
 from privacy.decisions.fresh import FreshAnswers
@@ -30,7 +29,9 @@ from privacy.decisions.search_memory import RememberedPeople
 from privacy.decisions.service import Decisions
 from privacy.decisions.shortcut import ways_of
 from privacy.prepared import Connections
+from privacy.tables import UtcDateTime
 from privacy.versions import Versions
+from tests.privacy.decisions.ways import Always
 from tests.support.cast import Person, application, introduce
 from tests.support.tampering import behind_our_back
 from tests.support.world import NOON, CountedIds, World, make_world
@@ -210,7 +211,7 @@ class _PlainWay:
             self.world.app,
             runtime=placet.runtime,
             reader=reader,
-            caller=lambda _authorization, _now: SHOP,
+            callers=Always(SHOP),
             decisions=placet.decisions,
             uses=placet.uses,
             base_url=placet.settings.base_url,

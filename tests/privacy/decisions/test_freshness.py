@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from policies.vocabulary import ConsentChannel
 from privacy.actor import SYSTEM
-from privacy.database import UntouchedChange
+from privacy.changes import UntouchedChange
 from privacy.decisions import preload
 from privacy.decisions.instants import micros
 from privacy.subjects.store import SubjectRow
@@ -305,4 +305,6 @@ def test_loading_beforehand_ends_where_the_table_is_full(world: World, ana: Pers
     reader = shortcut(world, application(), remembers=True, people=16)
     assert reader.preload is not None
     reader.preload.run()
+    table = reader.preload._table
+    assert (len(table), table.room()) == (16, 0)
     assert permits(reader, ana)

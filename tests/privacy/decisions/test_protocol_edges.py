@@ -1,21 +1,14 @@
 """Where AuthZEN's protocol is strained: what is too long, comes too late, or was tampered with."""
 
-import io
-from collections.abc import Callable
-from functools import partial
-from itertools import product
 from typing import Any
 
 import pytest
 from werkzeug.test import Client, TestResponse, create_environ
 
-from decision_worker import create_app
-from identity.provider.client_settings import ClientSettings
-from privacy.actor import SYSTEM, Actor
-from privacy.database import orm
+from privacy.actor import Actor
 from privacy.decisions.parsing import LONGEST_NAME, MOST_LISTED
 from privacy.decisions.store import UseRow
-from tests.privacy.decisions.ways import EVALUATION, EVALUATIONS, Way, ways
+from tests.privacy.decisions.ways import EVALUATION, EVALUATIONS, Late, Way, ways
 from tests.support.cast import Person, application, calls_as, give, introduce
 from tests.support.world import World
 
@@ -83,21 +76,6 @@ def test_an_entity_that_is_null_is_none_whichever_way_is_asked(world: World, ana
             assert way.post(EVALUATIONS, default).status_code == 400, name
 
 
-class _Late(io.RawIOBase):
-    """A body that arrives after something has happened."""
-
-    def __init__(self, sent: bytes, happens: Callable[[], None]) -> None:
-        self._sent = io.BytesIO(sent)
-        self._happens = happens
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._happens()
-        return self._sent.readinto(buffer)
-
-
 def test_a_token_that_ends_while_the_body_arrives_is_answered_nothing(
     world: World, ana: Person
 ) -> None:
@@ -113,35 +91,9 @@ def test_a_token_that_ends_while_the_body_arrives_is_answered_nothing(
         sent = world.app.json.dumps(asked(ana)).encode()
         kind = "application/json; charset=utf-8"
         environ = create_environ(path, method="POST", data=sent, content_type=kind)
-        late = environ | {"wsgi.input": _Late(sent, end)}
+        late = environ | {"wsgi.input": Late(sent, end)}
         response = world.app.response_class.from_app(world.app, late)
         assert response.status_code == 401, path
-
-
-def test_a_decision_worker_waits_for_no_strangers_body(world: World, ana: Person) -> None:
-    """It may never come, and the worker has one thread; nor for that of a token of too little."""
-    read: list[str] = []
-    placet = world.placet
-    with placet.runtime.unit_of_work(SYSTEM) as uow:
-        settings = ClientSettings(name="shop", scopes=["consents:write"])
-        client, _secret = placet.clients.add(uow, settings)
-    with placet.runtime.unit_of_work(SYSTEM) as uow:
-        grant = {"grant_type": "client_credentials"}
-        small = placet.provider.exchange(uow, client, grant).access_token
-    worker = create_app(world.placet.settings, world.clock, world.ids)
-    json, form = "application/json", "application/x-www-form-urlencoded"
-    asks = [(path, kind) for path in (EVALUATION, EVALUATIONS, PEOPLE) for kind in (json, form)]
-    others = (("/healthz", form), ("/nothing", form))
-    for token, (path, kind) in product(("pat_" + "A" * 43, small), (*asks, *others)):
-        sent = world.app.json.dumps(asked(ana)).encode()
-        environ = create_environ(path, method="POST", data=sent, content_type=kind)
-        environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-        late = environ | {"wsgi.input": _Late(sent, partial(read.append, path))}
-        response = worker.response_class.from_app(worker, late)
-        assert response.status_code in {403 if token == small else 401, 404, 405}, (path, kind)
-    assert read == []
-    with worker.app_context():
-        orm.engine.dispose()
 
 
 def test_a_page_token_that_was_tampered_with_is_refused(world: World, ana: Person) -> None:

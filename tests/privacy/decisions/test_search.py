@@ -15,7 +15,6 @@ from policies.vocabulary import LegalBasis
 from privacy.actor import SYSTEM
 from privacy.consent.model import StateUnreadable
 from privacy.consent.store import StateRow
-from privacy.database import UtcDateTime
 from privacy.decisions.model import PERSON, Permitted
 from privacy.decisions.reader import Reader
 from privacy.decisions.rendering import found
@@ -24,6 +23,8 @@ from privacy.decisions.search_page import PeoplePages, page_of
 from privacy.decisions.search_shortcut import SearchShortcut
 from privacy.decisions.search_tokens import PageTokens
 from privacy.prepared import Connections
+from privacy.tables import UtcDateTime
+from tests.privacy.decisions.ways import Always
 from tests.support.cast import Person, application, calls_as, give, introduce, withdraw
 from tests.support.tampering import behind_our_back
 from tests.support.world import NOON, World
@@ -204,7 +205,7 @@ def test_a_search_is_answered_alike_before_flask(world: World) -> None:
         left.append(environ["PATH_INFO"])
         return world.app.wsgi_app(environ, start_response)
 
-    before = Client(SearchShortcut(world.app, inner, world.clock, lambda _token, _now: SHOP, pages))
+    before = Client(SearchShortcut(world.app, inner, world.clock, Always(SHOP), pages))
     usual: dict[str, Any] = {
         "subject": {"type": "application", "id": "shop"},
         "action": {"name": "newsletter"},

@@ -1,5 +1,6 @@
 """Counts on their way through files: none lost, none counted twice, whoever is killed when."""
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_a_worker_that_died_at_any_step_neither_loses_nor_doubles(
     world: World, ana: Person, spool: UseSpool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uses, "WRITTEN_AT_ONCE", 1)
-    monkeypatch.setattr(uses, "LEAST_TRANSACTIONS", 1)
+    monkeypatch.setattr(uses, "MOST_TRANSACTIONS", 1)
     bruno = introduce(world, "bruno@example.com")
     spool.put({GROUP: {ana.pseudonym: 7}})
     spool.put({GROUP: {bruno.pseudonym: 5}})
@@ -124,7 +125,7 @@ def test_what_lags_behind_is_made_into_one_batch_and_written_part_by_part(
     world: World, ana: Person, spool: UseSpool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uses, "WRITTEN_AT_ONCE", 3)
-    monkeypatch.setattr(uses, "LEAST_TRANSACTIONS", 1)
+    monkeypatch.setattr(uses, "MOST_TRANSACTIONS", 1)
     monkeypatch.setattr(use_spool, "ENCODED_AT_ONCE", 2)
     people = [ana, *(introduce(world, f"p{number}@example.com") for number in range(4))]
     groups = [("shop", f"purpose{number}", DAY.isoformat(), "deny") for number in range(2)]
@@ -151,11 +152,57 @@ def test_a_file_that_the_disk_spoiled_keeps_no_other_waiting(
 
 
 @only_sqlite
+@pytest.mark.parametrize("end", [10, -3], ids=["in its head", "in a row"])
+def test_a_batch_that_the_disk_spoiled_keeps_no_file_waiting(
+    world: World,
+    ana: Person,
+    spool: UseSpool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    end: int,
+) -> None:
+    monkeypatch.setattr(uses, "WRITTEN_AT_ONCE", 1)
+    monkeypatch.setattr(uses, "MOST_TRANSACTIONS", 1)
+    both = {ana.pseudonym: 7, introduce(world, "bruno@example.com").pseudonym: 7}
+    spool.put({GROUP: both})
+    world.placet.uses.run_due()  # a batch, and one of its two rows
+    [(name, batch)] = _files(world).items()
+    _bring_back(world, {name: batch[:end]})
+    spool.put({GROUP: both})
+    for _ in range(3):
+        world.placet.uses.run_due()
+    with world.placet.runtime.snapshot() as session:
+        counts = sa.select(store.UseRow.count).order_by(store.UseRow.count)
+        assert list(session.scalars(counts)) == [7, 14]
+        assert session.scalar(sa.select(sa.func.count()).select_from(store.SpooledRow)) == 0
+    assert f"{name} cannot be read" in caplog.text
+    assert _files(world) == {name.replace(".batch", ".unreadable"): batch[:end]}
+
+
+@only_sqlite
+def test_what_somebody_began_before_it_was_killed_is_deleted_after_an_hour(
+    world: World, ana: Person, spool: UseSpool
+) -> None:
+    spool.put({GROUP: {ana.pseudonym: 1}})
+    world.placet.uses.run_due()
+    _bring_back(world, {"1-killed.new": b"", "2-writing.new": b""})
+    hour_ago = world.clock.now.timestamp() - use_spool.UNFINISHED_FOR.total_seconds()
+    folder = world.placet.settings.instance / "uses"
+    os.utime(folder / "1-killed.new", (hour_ago, hour_ago - 1))
+    os.utime(folder / "2-writing.new", (hour_ago, hour_ago))
+    with spool.taken():
+        world.placet.uses.run_due()
+        assert len(_files(world)) == 2  # whoever else is at it sweeps
+    world.placet.uses.run_due()
+    assert list(_files(world)) == ["2-writing.new"]
+
+
+@only_sqlite
 def test_the_counts_of_an_erased_person_are_dropped(
     world: World, ana: Person, spool: UseSpool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uses, "WRITTEN_AT_ONCE", 1)
-    monkeypatch.setattr(uses, "LEAST_TRANSACTIONS", 1)
+    monkeypatch.setattr(uses, "MOST_TRANSACTIONS", 1)
     bruno = introduce(world, "bruno@example.com")
     spool.put({GROUP: {ana.pseudonym: 1, bruno.pseudonym: 1}})
     world.placet.uses.run_due()  # in a batch by now, under the subject ids

@@ -1,6 +1,8 @@
 """The ways by which a question is answered, side by side."""
 
+import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -37,6 +39,33 @@ class CountedReader(Reader):
         return super().see(*asked)
 
 
+class Late(io.RawIOBase):
+    """A body that arrives after something has happened."""
+
+    def __init__(self, sent: bytes, happens: Callable[[], None]) -> None:
+        self._sent = io.BytesIO(sent)
+        self._happens = happens
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._happens()
+        return self._sent.readinto(buffer)
+
+
+@dataclass(frozen=True)
+class Always:
+    """Whoever calls is this one."""
+
+    actor: Actor
+
+    def __call__(self, _authorization: str, _now: datetime) -> Actor:
+        return self.actor
+
+    known = __call__
+
+
 @dataclass
 class Way:
     """One way to ask."""
@@ -69,9 +98,6 @@ def shortcut(world: World, actor: Actor, *, remembers: bool, people: int = 16) -
     connections = Connections(placet.runtime.database.engine)
     reader = CountedReader(connections)
 
-    def caller(_authorization: str, _now: datetime) -> Actor:
-        return actor
-
     table = None
     if remembers:
         assert versions is not None
@@ -80,7 +106,7 @@ def shortcut(world: World, actor: Actor, *, remembers: bool, people: int = 16) -
         world.app,
         runtime=placet.runtime,
         reader=reader,
-        caller=caller,
+        callers=Always(actor),
         decisions=placet.decisions,
         uses=placet.uses,
         base_url=placet.settings.base_url,

@@ -7,6 +7,7 @@ import pytest
 
 from policies.vocabulary import Scope
 from privacy.actor import SYSTEM
+from privacy.pseudonyms import store
 from tests.support.cast import ANA, Person, application, calls_as, introduce
 from tests.support.world import World
 
@@ -80,7 +81,7 @@ def test_where_only_the_alias_was_known_its_pseudonym_becomes_the_persons(world:
     assert told(world, "insurer") == {"aliases": [], "next": 0}
     with world.placet.runtime.snapshot() as session:
         for person in (ana, other, third):
-            assert world.placet.pseudonyms.known_to(session, person.subject_id) == []
+            assert store.of_subject(session, person.subject_id) == []
     world.settle()
     assert world.verify().ok
 

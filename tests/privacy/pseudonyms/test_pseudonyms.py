@@ -8,6 +8,7 @@ import pytest
 from policies.errors import NotFound
 from policies.vocabulary import Scope
 from privacy.actor import SYSTEM, Actor, ActorKind
+from privacy.pseudonyms import store
 from privacy.pseudonyms.model import domain_of, pseudonym
 from tests.support.world import World
 
@@ -144,6 +145,6 @@ def test_a_pseudonym_is_never_issued_beside_an_erasure(world: World) -> None:
         with pytest.raises(NotFound):
             late.result(10)
     with runtime.snapshot() as session:
-        assert placet.pseudonyms.known_to(session, subject_id) == []
+        assert store.of_subject(session, subject_id) == []
     world.settle()
     assert world.verify().ok

@@ -10,8 +10,10 @@ from flask.testing import FlaskClient
 
 from policies.vocabulary import ConsentChannel, RetentionClass
 from privacy.actor import SYSTEM
+from privacy.keys.blind_index import IdentifierKind
+from privacy.subjects.arrivals import Arrivals
 from tests.privacy.reports.test_export import PATH, document, exported, history
-from tests.support.cast import give, introduce, refuse, signed_in_as
+from tests.support.cast import Person, give, introduce, refuse, signed_in_as
 from tests.support.forms import submit
 from tests.support.sample import PAGES
 from tests.support.world import World
@@ -45,6 +47,22 @@ def test_the_table_shows_newest_first_with_totals(world: World, delia: FlaskClie
     assert "Pendiente" not in delia.get(PATH).text
     assert re.search(r"<dt>Eventos</dt>\s*<dd>4</dd>", page)
     assert re.search(r"<dt>Aceptado</dt>\s*<dd>2</dd>", page)
+
+
+def test_people_who_came_at_once_have_names_of_their_own(world: World, delia: FlaskClient) -> None:
+    placet, identifiers = world.placet, world.placet.subjects.identifiers
+    arrivals = Arrivals(placet.sealer, identifiers, placet.log)
+    addresses = [
+        identifiers.read(IdentifierKind.EMAIL, f"{name}@example.com") for name in ("ana", "luis")
+    ]
+    with world.placet.runtime.unit_of_work(SYSTEM) as uow:
+        people = arrivals.by_many(uow, addresses).people.values()
+        uow.commit()
+    for each in people:
+        refuse(world, Person(each, ""))
+    shown = re.findall(r'class="mono nowrap"[^>]*>([0-9a-f]{8})</a>', delia.get(PATH).text)
+    assert len(shown) == len(set(shown)) == 2
+    assert set(shown) == {each[-8:] for each in people}
 
 
 def test_filters_combine_and_an_empty_result_says_so(world: World, delia: FlaskClient) -> None:

@@ -13,6 +13,7 @@ from privacy.actor import ANONYMOUS, SYSTEM
 from privacy.audit import store as audit_store
 from privacy.consent import store as consent_store
 from privacy.keys.store import DataKey
+from privacy.pseudonyms import store as pseudonyms_store
 from privacy.rights.model import Asked
 from privacy.rights.store import RequestRow
 from tests.privacy.rights.steps import browse_as, mailed, of_person, signed_out, words
@@ -80,7 +81,7 @@ def test_an_erased_person_is_gone_and_every_proof_still_holds(
     with world.placet.runtime.snapshot() as session:
         assert world.placet.subjects.find_by_email(session, CANARY_EMAIL) is None
         assert world.placet.subjects.profile(session, person.subject_id) == {}
-        assert world.placet.pseudonyms.known_to(session, person.subject_id) == []
+        assert pseudonyms_store.of_subject(session, person.subject_id) == []
         held = audit_store.payloads_of(session, person.subject_id, ["profile"])
         assert held == []
     world.settle()
