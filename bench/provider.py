@@ -33,7 +33,7 @@ from privacy.ids import new_token, secret_digest
 from privacy.settings import settings_from
 from tests.support.deployment import Deployment
 from tests.support.node import node
-from tests.support.postgres import postgres
+from tests.support.postgres import ROOMY, postgres
 from tests.support.processes import ROOT, free_port, program
 
 NAME = "provider"
@@ -176,7 +176,7 @@ def peer(folder: Path, database: Path | None = None) -> Iterator[Subject]:
 def subjects(folder: Path) -> Iterator[dict[str, Subject]]:
     """Start everything that is measured."""
     with ExitStack() as stack:
-        server = stack.enter_context(postgres(durable=True))
+        server = stack.enter_context(postgres(durable=True, settings=ROOMY))
         server.create_database("bench")
         sqlite = f"sqlite:///{folder / 'sqlite' / 'placet.sqlite3'}"
         yield {

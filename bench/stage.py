@@ -23,7 +23,7 @@ from bench.register import UNITS, VERSION, write_register
 from privacy.actor import SYSTEM
 from privacy.keys.keyring import KEY_BYTES
 from tests.support.deployment import Deployment
-from tests.support.postgres import postgres
+from tests.support.postgres import ROOMY, postgres
 from tests.support.processes import ROOT, free_port, program
 
 DATABASES = ("sqlite", "postgresql")
@@ -182,7 +182,7 @@ def _set_up(kind: str, people: int, folder: Path) -> Iterator[Callable[[], Stage
     with ExitStack() as stack:
         url, pid = f"sqlite:///{instance / 'placet.sqlite3'}", None
         if kind == "postgresql":
-            server = stack.enter_context(postgres(durable=True))
+            server = stack.enter_context(postgres(durable=True, settings=ROOMY))
             server.create_database("bench")
             url, pid = server.url("bench"), server.pid
         port = _two_ports()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -31,6 +31,9 @@ SETTINGS = (
 )
 # Nothing of an ordinary test needs to outlive a power cut.
 FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+#: For a benchmark's millions of rows: without a word PostgreSQL keeps 128 MB of them at hand.
+ROOMY = ("shared_buffers=2GB", "max_wal_size=4GB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,9 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres(*, durable: bool = False, port: int | None = None) -> Iterator[PostgresServer]:
+def postgres(
+    *, durable: bool = False, port: int | None = None, settings: Iterable[str] = ()
+) -> Iterator[PostgresServer]:
     """Start a PostgreSQL server with an empty cluster, and end it on leaving.
 
     The server also ends when this process dies, however it dies.
@@ -97,6 +102,7 @@ def postgres(*, durable: bool = False, port: int | None = None) -> Iterator[Post
     Args:
         durable: flush every commit to disk, as in production; a test that kills wants this.
         port: of 127.0.0.1, to listen there too, for programs that know no socket of a folder.
+        settings: more of the server's, each as name=value.
 
     Raises:
         RuntimeError: there is no PostgreSQL, or it did not start; the message carries its log.
@@ -117,7 +123,7 @@ def postgres(*, durable: bool = False, port: int | None = None) -> Iterator[Post
                     str(data),
                     "-k",
                     str(folder),
-                    *_options(durable, port),
+                    *_options(durable, port, settings),
                 ),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -187,9 +193,9 @@ def _initialise(programs: Path, data: Path) -> None:
         raise RuntimeError(f"initdb failed:\n{made.stdout}{made.stderr}")
 
 
-def _options(durable: bool, port: int | None) -> Iterator[str]:
+def _options(durable: bool, port: int | None, more: Iterable[str]) -> Iterator[str]:
     listening = () if port is None else ("listen_addresses=127.0.0.1", f"port={port}")
-    for setting in (*SETTINGS, *(() if durable else FORGETFUL), *listening):
+    for setting in (*SETTINGS, *(() if durable else FORGETFUL), *listening, *more):
         yield from ("-c", setting)
 
 

@@ -11,7 +11,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from privacy.database import Base
+from privacy.tables import Base
 
 _TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -23,7 +23,7 @@ from werkzeug.routing.rules import RulePart
 import foundation
 from policies.register.loader import load
 from policies.register.model import Register
-from privacy.database import prepare_engine
+from privacy.engine import prepare_engine
 
 
 class TemplateCode(BytecodeCache):
