@@ -44,7 +44,6 @@ from privacy.consent.receipts import Receipts
 from privacy.consent.reminders import Reminders
 from privacy.consent.service import Consents
 from privacy.consent.usual_words import UsualWords
-from privacy.database import migrate
 from privacy.decisions.access_requests import AccessRequests
 from privacy.decisions.assembly import DecisionServices
 from privacy.decisions.past import PastDecisions
@@ -58,6 +57,7 @@ from privacy.keys.rotation import KeyRotation
 from privacy.keys.sealing import Sealer
 from privacy.keys.signing import KeyUse, SigningKeys
 from privacy.mail import Postbox
+from privacy.migration import migrate
 from privacy.outbox import Outbox
 from privacy.pseudonyms.service import Pseudonyms
 from privacy.rights.assembly import RightsServices
